@@ -1,0 +1,115 @@
+package sublist
+
+import "dunlin/internal/proto/subject"
+
+const (
+	cacheMin = 8
+	cacheMax = 2048
+	// cacheOnce is how far subjects that are seen only once may make it grow.
+	cacheOnce = 256
+)
+
+// Cache remembers, for one publisher, what its recent subjects match. It is
+// direct-mapped: a subject has one place, found by its hash.
+//
+// A subject is remembered only when it is seen twice while no other
+// newcomer asks for its place, so that subjects used once (inboxes) evict
+// nothing and allocate nothing: their match is made into a scratch entry.
+type Cache struct {
+	table   *Table
+	slots   []*Hit // nil until the first subject is seen
+	doubts  []uint32
+	crowded int // newcomers that found another's mark or subject in their place, since the last growth
+	scratch Hit
+}
+
+// Hit is what the cache says of one subject.
+type Hit struct {
+	Result
+	// Verdict is the user's own note (may this be published?); 0 when new.
+	Verdict uint8
+
+	subject string
+	hash    uint64
+	first   uint8
+	genLit  uint32
+	genFst  uint32
+	genWld  uint32
+}
+
+// Lookup returns what subj matches in t now. The Hit is valid until the next
+// call. No allocation unless subj is new and worth remembering.
+func (c *Cache) Lookup(t *Table, subj []byte) *Hit {
+	h := Hash(subj)
+	if t != c.table {
+		c.Reset(t)
+	}
+	if len(c.slots) == 0 {
+		c.resize(cacheMin)
+	}
+	at := int(h) & (len(c.slots) - 1)
+	if s := c.slots[at]; s != nil && s.hash == h && s.subject == string(subj) {
+		if !s.fresh(t) {
+			s.fill(t, subj, h)
+		}
+		return s
+	}
+	return c.newcomer(t, subj, h, at)
+}
+
+func (s *Hit) fresh(t *Table) bool {
+	return s.genLit == t.genLiteral[genOf(s.hash)].Load() &&
+		s.genFst == t.genFirst[s.first].Load() &&
+		s.genWld == t.genWild.Load()
+}
+
+// fill matches anew. The generations are read first: see the package's invariant.
+func (s *Hit) fill(t *Table, subj []byte, h uint64) {
+	s.genLit = t.genLiteral[genOf(h)].Load()
+	s.genFst = t.genFirst[s.first].Load()
+	s.genWld = t.genWild.Load()
+	t.match(subj, h, &s.Result)
+}
+
+func (c *Cache) newcomer(t *Table, subj []byte, h uint64, at int) *Hit {
+	mark := uint32(h>>32) | 1
+	again := c.doubts[at] == mark
+	if c.slots[at] != nil || (!again && c.doubts[at] != 0) {
+		c.crowded++
+		if n := len(c.slots); c.crowded > n && (n < cacheOnce || again && n < cacheMax) {
+			c.resize(n * 4)
+			at = int(h) & (len(c.slots) - 1)
+		}
+	}
+	if !again {
+		c.doubts[at] = mark
+		c.scratch.Verdict = 0
+		t.match(subj, h, &c.scratch.Result)
+		return &c.scratch
+	}
+	first, _, _ := subject.Next(subj)
+	s := &Hit{subject: string(subj), hash: h, first: genOf(Hash(first))}
+	c.slots[at] = s
+	s.fill(t, subj, h)
+	return s
+}
+
+// Reset forgets everything and turns to table t.
+func (c *Cache) Reset(t *Table) {
+	*c = Cache{table: t}
+}
+
+// Forget drops every note and match but keeps the table; for new permissions.
+func (c *Cache) Forget() { c.Reset(c.table) }
+
+func (c *Cache) resize(n int) {
+	old := c.slots
+	c.slots = make([]*Hit, n)
+	c.doubts = make([]uint32, n)
+	c.crowded = 0
+	for _, s := range old {
+		if s != nil {
+			c.slots[int(s.hash)&(n-1)] = s
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package sublist
+
+import (
+	"sync/atomic"
+
+	"dunlin/internal/proto/wire"
+)
+
+// Sink is the receiving end of a subscription.
+type Sink interface {
+	// Deliver hands m over for s. It does not block and keeps nothing of m. It
+	// returns false if s cannot take this message (gone, own message without
+	// echo, denied), so that a queue group may try its next member.
+	Deliver(m *wire.Msg, s *Sub) bool
+}
+
+// Sub is one subscription: 80 bytes and its key. What identifies it never
+// changes; Delivered and Max belong to the Sink that it was made for.
+type Sub struct {
+	Sink Sink
+	// key is subject, queue name and sid in one string: one allocation for three
+	// fields, and one pointer for the garbage collector.
+	key  string
+	next atomic.Pointer[Sub] // of the same subject; readers follow it
+	prev *Sub                // for the writer
+	hash uint32              // of the subject
+	// Filtered: some subjects it matches must not be delivered; the sink checks.
+	Filtered bool
+	inTable  bool
+	queueEnd uint32 // key[subjectEnd:queueEnd] is the queue name
+	subjEnd  uint32
+
+	Delivered uint64
+	Max       uint64 // 0 = no limit
+}
+
+// NewSub makes a subscription that is in no table yet. The arguments are
+// copied.
+func NewSub(sink Sink, subj, queue, sid []byte) *Sub {
+	key := make([]byte, 0, len(subj)+len(queue)+len(sid))
+	key = append(append(append(key, subj...), queue...), sid...)
+	return &Sub{
+		Sink: sink, key: bytesToString(key),
+		subjEnd: uint32(len(subj)), queueEnd: uint32(len(subj) + len(queue)),
+	}
+}
+
+// Subject is what was subscribed to.
+func (s *Sub) Subject() string { return s.key[:s.subjEnd] }
+
+// Queue is the queue group's name, "" for a plain subscription.
+func (s *Sub) Queue() string { return s.key[s.subjEnd:s.queueEnd] }
+
+// Sid is the subscriber's own name for it.
+func (s *Sub) Sid() string { return s.key[s.queueEnd:] }
+
+// IsQueue reports whether it is a member of a queue group.
+func (s *Sub) IsQueue() bool { return s.queueEnd != s.subjEnd }
+
+// literal indexes subscriptions by subject; the entry is the head of the chain
+// of all subscriptions of that subject.
+type literal Sub
+
+func (l *literal) IndexHash() uint32 { return l.hash }
+func (l *literal) IndexKey() string  { return (*Sub)(l).Subject() }
+
+// push puts s in front of the chain whose head was head (nil for an empty one).
+func (s *Sub) push(head *Sub) {
+	s.prev = nil
+	s.next.Store(head)
+	if head != nil {
+		head.prev = s
+	}
+}
+
+// unlink takes s out of the middle or the end of its chain. Its own next stays,
+// so that a reader who stands on it finds the way on.
+func (s *Sub) unlink() {
+	next := s.next.Load()
+	if s.prev != nil {
+		s.prev.next.Store(next)
+	}
+	if next != nil {
+		next.prev = s.prev
+	}
+}
