@@ -25,7 +25,7 @@ func TestCloseCancelsAndWaitsForAllBelow(t *testing.T) {
 		for _, g := range []*Group{root, child, grand} {
 			if !g.Go("reader", func(ctx context.Context) {
 				<-ctx.Done()
-				time.Sleep(time.Second) // takes its time to end
+				<-time.After(time.Second) // takes its time to end
 				ended.Add(1)
 			}) {
 				t.Fatal("Go refused in an open group")
