@@ -108,48 +108,54 @@ func (f *File) Path() string { return f.path }
 // become too large. When the file fails (a full disk) the line goes to the
 // fallback. The error is ErrClosed, or that of file and fallback both.
 func (f *File) Write(p []byte) (int, error) {
-	notes, err := f.write(p, true)
-	if len(notes) > 0 {
-		err = errors.Join(err, f.say(notes))
-	}
-	if err != nil {
+	if err := f.write(p, true); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// say writes what there is to say about the file into it. That never rotates,
-// so it ends even where the limit is smaller than the note.
-func (f *File) say(notes []note) error {
+// write takes the lock for the file only; what there is to say, and the
+// fallback, which may block, come after it.
+func (f *File) write(p []byte, mayRotate bool) error {
+	f.mu.Lock()
+	if f.file == nil {
+		f.mu.Unlock()
+		return ErrClosed
+	}
+	written, cause := f.append(p)
+	turned := f.failing != (cause != nil)
+	f.failing = cause != nil
+	var notes []note
+	if cause == nil && mayRotate && f.sizeLimit > 0 && f.regular && f.size > f.rotateAt {
+		notes = f.rotate()
+	}
+	f.mu.Unlock()
+
+	if cause != nil {
+		return f.fallBack(p[written:], cause, turned)
+	}
+	if turned {
+		notes = append(notes, note{slog.LevelWarn, fmt.Sprintf(
+			"Log file %q can be written again; lines in between went to standard error", f.path)})
+	}
+	// A note never rotates, so this ends even where the limit is smaller than
+	// the note.
 	var errs []error
 	for _, n := range notes {
-		if _, err := f.write(f.line(n.level, n.text), false); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, f.write(f.line(n.level, n.text), false))
 	}
 	return errors.Join(errs...)
 }
 
-func (f *File) write(p []byte, mayRotate bool) ([]note, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.file == nil {
-		return nil, ErrClosed
+func (f *File) fallBack(rest []byte, cause error, first bool) error {
+	if first {
+		rest = append(f.line(slog.LevelError, fmt.Sprintf(
+			"Log file %q cannot be written (%v); lines go to standard error until it can", f.path, cause)), rest...)
 	}
-	var notes []note
-	written, err := f.append(p)
-	if err != nil {
-		return nil, f.fallBack(p[written:], err)
+	if _, err := f.fallback.Write(rest); err != nil {
+		return fmt.Errorf("log file %q: %w; standard error: %w", f.path, cause, err)
 	}
-	if f.failing {
-		f.failing = false
-		notes = append(notes, note{slog.LevelWarn, fmt.Sprintf(
-			"Log file %q can be written again; lines in between went to standard error", f.path)})
-	}
-	if mayRotate && f.sizeLimit > 0 && f.regular && f.size > f.rotateAt {
-		notes = append(notes, f.rotate()...)
-	}
-	return notes, nil
+	return nil
 }
 
 // append writes p to the file and returns how much of it got there. The
@@ -170,19 +176,6 @@ func (f *File) append(p []byte) (int, error) {
 		f.torn = true
 	}
 	return n, err
-}
-
-func (f *File) fallBack(rest []byte, cause error) error {
-	if !f.failing {
-		f.failing = true
-		// Its own error shows with the line's, right below.
-		_, _ = f.fallback.Write(f.line(slog.LevelError, fmt.Sprintf(
-			"Log file %q cannot be written (%v); lines go to standard error until it can", f.path, cause)))
-	}
-	if _, err := f.fallback.Write(rest); err != nil {
-		return fmt.Errorf("log file %q: %w; standard error: %w", f.path, cause, err)
-	}
-	return nil
 }
 
 // SetLimits changes when the file is cut and how many pieces are kept, from
