@@ -10,8 +10,26 @@ import (
 type Sink interface {
 	// Deliver hands m over for s. It does not block and keeps nothing of m. It
 	// returns false if s cannot take this message (gone, own message without
-	// echo, denied), so that a queue group may try its next member.
-	Deliver(m *wire.Msg, s *Sub) bool
+	// echo, denied), so that a queue group may try its next member. A sink that
+	// has to be flushed registers itself with b.
+	Deliver(m *wire.Msg, s *Sub, b *Batch) bool
+}
+
+// Flusher is a sink with bytes that wait to be written.
+type Flusher interface {
+	Flush()
+}
+
+// Batch is what one publisher carries through the messages of one read: it
+// belongs to the publisher's goroutine.
+type Batch struct {
+	Origin Sink  // the publisher itself, if it can receive
+	NoEcho bool  // Origin does not want its own messages
+	Now    int64 // time of the read in ns since 1970
+	// Touched are the sinks that this publisher has promised to flush.
+	Touched []Flusher
+	// Slow is the sink that is furthest behind, for back-pressure; nil if none is.
+	Slow Sink
 }
 
 // Sub is one subscription: 80 bytes and its key. What identifies it never
@@ -26,6 +44,9 @@ type Sub struct {
 	hash uint32              // of the subject
 	// Filtered: some subjects it matches must not be delivered; the sink checks.
 	Filtered bool
+	// Gone is set by the sink when the subscription has ended, so that a match
+	// made before delivers nothing after.
+	Gone     bool
 	inTable  bool
 	queueEnd uint32 // key[subjectEnd:queueEnd] is the queue name
 	subjEnd  uint32

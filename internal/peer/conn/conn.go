@@ -1,0 +1,309 @@
+package conn
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dunlin/internal/base/bufpool"
+	"dunlin/internal/base/netx"
+	"dunlin/internal/base/task"
+)
+
+const (
+	// chunkMax bounds one chunk of the queue, and what is gathered before it is
+	// written in the middle of a batch. Larger ones fall out of the second-level cache, which
+	// doubles the cost of a 128-byte message.
+	chunkMax = 64 << 10
+	chunkMin = 512
+	// flushAt leaves room in a chunk for one more small message, so that the
+	// usual queue is a single chunk.
+	flushAt = chunkMax - 2<<10
+	// flushRounds is how often a flusher goes on with what others have appended
+	// while it wrote, before it leaves the rest to a writer goroutine.
+	flushRounds = 8
+)
+
+// state of the socket's writing side.
+type state uint8
+
+const (
+	idle     state = iota // nobody writes
+	flushing              // somebody writes what fits, inline
+	draining              // a writer goroutine has taken over until the queue is empty
+)
+
+// Policy says what a write deadline does.
+type Policy uint8
+
+// The policies of write_timeout.
+const (
+	PolicyClose Policy = iota
+	PolicyRetry
+)
+
+// Limits of the queue; immutable, replaced as a whole.
+type Limits struct {
+	MaxPending    int64 // bytes
+	WriteDeadline time.Duration
+	Policy        Policy
+}
+
+// Owner is told what becomes of its connection. Its methods are called without
+// any lock held.
+type Owner interface {
+	// SlowConsumer: the queue is over its bound (deadline false) or the write
+	// deadline passed with pending bytes waiting. The connection is being closed, unless the policy is to retry.
+	SlowConsumer(deadline bool, pending int64)
+}
+
+// Conn is one connection. It is meant to be embedded by value.
+type Conn struct {
+	nc     net.Conn
+	raw    *netx.Raw // nil: only blocking writes, by a writer goroutine
+	sealed *seal     // TLS; nil in clear
+	group  *task.Group
+	owner  Owner
+	limits *atomic.Pointer[Limits]
+
+	mu      sync.Mutex
+	cur     []byte   // being appended to
+	older   [][]byte // full ones, in order, before cur
+	pending int64
+	hint    int32 // capacity of the next first chunk
+	state   state
+	queued  bool // somebody has promised to flush
+	closing bool // nothing is appended any more
+	ended   bool // the socket is closed
+	reason  Reason
+	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
+	out     Counters      // under mu
+
+	lastActive atomic.Int64 // ns since 1970
+}
+
+// Counters of one direction.
+type Counters struct{ Msgs, Bytes int64 }
+
+// Init makes c ready. limits may be swapped by its owner at any time.
+func (c *Conn) Init(nc net.Conn, group *task.Group, owner Owner, limits *atomic.Pointer[Limits]) {
+	c.nc, c.group, c.owner, c.limits = nc, group, owner, limits
+	c.raw = netx.NewRaw(nc)
+	c.lastActive.Store(time.Now().UnixNano())
+}
+
+// NetConn is the connection beneath.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Lock begins appending. Between Lock and Unlock nothing but Reserve, Commit
+// and the owner's own fields may be touched.
+func (c *Conn) Lock() { c.mu.Lock() }
+
+// Unlock ends appending.
+func (c *Conn) Unlock() { c.mu.Unlock() }
+
+// Closing reports whether nothing may be appended any more. Under the lock.
+func (c *Conn) Closing() bool { return c.closing }
+
+// Reserve returns a slice to append at most n bytes to; its length is what is
+// already there. Under the lock.
+func (c *Conn) Reserve(n int) []byte {
+	if cap(c.cur)-len(c.cur) >= n {
+		return c.cur
+	}
+	return c.another(n)
+}
+
+func (c *Conn) another(n int) []byte {
+	want := int(c.hint)
+	if c.cur != nil {
+		c.older = append(c.older, c.cur)
+		want = min(cap(c.cur)*4, chunkMax)
+	}
+	c.cur = bufpool.Get(max(n, want, chunkMin))
+	return c.cur
+}
+
+// Commit takes back the slice that Reserve gave, now with n bytes more. full
+// tells that it is time to flush, although the batch may go on; over that the
+// queue has outgrown its bound. Under the lock.
+func (c *Conn) Commit(p []byte, n int) (full, over bool) {
+	c.cur = p
+	c.pending += int64(n)
+	if c.pending < flushAt {
+		return false, false
+	}
+	return c.state == idle, c.pending > c.limits.Load().MaxPending
+}
+
+// Promise notes that the caller will flush; false if somebody else has already
+// promised. Under the lock.
+func (c *Conn) Promise() bool {
+	if c.queued {
+		return false
+	}
+	c.queued = true
+	return true
+}
+
+// CountOut counts messages that went into the queue. Under the lock.
+func (c *Conn) CountOut(msgs, bytes int64) {
+	c.out.Msgs += msgs
+	c.out.Bytes += bytes
+}
+
+// Pending is the number of bytes that wait. Under the lock.
+func (c *Conn) Pending() int64 { return c.pending }
+
+// Send appends p and flushes it.
+func (c *Conn) Send(p []byte) {
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return
+	}
+	_, over := c.Commit(append(c.Reserve(len(p)), p...), len(p))
+	c.mu.Unlock()
+	if over {
+		c.Overflow()
+		return
+	}
+	c.Flush()
+}
+
+// Overflow closes the connection because its queue is over the bound.
+func (c *Conn) Overflow() {
+	c.mu.Lock()
+	pending := c.pending
+	c.mu.Unlock()
+	if c.Close(SlowPending) {
+		c.owner.SlowConsumer(false, pending)
+	}
+}
+
+// Out is what went into the queue so far, and what still waits there.
+func (c *Conn) Out() (Counters, int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out, c.pending
+}
+
+// Active notes that something came in or went out at time now, in ns.
+func (c *Conn) Active(now int64) { c.lastActive.Store(now) }
+
+// LastActive is the time of the last traffic.
+func (c *Conn) LastActive() time.Time { return time.Unix(0, c.lastActive.Load()) }
+
+// ClosedFor is the reason the connection ended for, "" while it has not.
+func (c *Conn) ClosedFor() Reason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reason
+}
+
+// Close ends the connection at once; what waits in the queue is dropped. It
+// returns false if it has ended before; the first reason stands.
+func (c *Conn) Close(r Reason) bool {
+	c.mu.Lock()
+	first := c.reason == ""
+	if first {
+		c.reason = r
+	}
+	c.closing = true
+	if c.ended {
+		c.mu.Unlock()
+		return first
+	}
+	c.ended = true
+	if c.state == idle {
+		c.dropLocked()
+	}
+	farewell := c.state == idle && c.sealed != nil
+	c.wakeLocked()
+	c.mu.Unlock()
+	if farewell {
+		c.sealed.farewell(c.raw)
+	}
+	// An error here means that the connection is gone already, which is what is wanted.
+	_ = c.nc.Close()
+	return first
+}
+
+// lingerMax is how long a last word may take to get out.
+const lingerMax = time.Second
+
+// CloseWith appends p as the last words, sends what waits as far as that goes
+// without delay, and closes.
+func (c *Conn) CloseWith(r Reason, p []byte) bool {
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return false
+	}
+	if len(p) > 0 {
+		c.Commit(append(c.Reserve(len(p)), p...), len(p))
+	}
+	c.closing = true
+	c.reason = r
+	c.mu.Unlock()
+	c.Flush()
+	c.mu.Lock()
+	left := c.state != idle
+	c.mu.Unlock()
+	if left {
+		// The writer closes when it is done; it gets no more time than this.
+		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerMax))
+		return true
+	}
+	c.Close(r)
+	return true
+}
+
+func (c *Conn) dropLocked() {
+	for _, b := range c.older {
+		bufpool.Put(b)
+	}
+	bufpool.Put(c.cur)
+	c.older, c.cur, c.pending = nil, nil, 0
+}
+
+// TLSState is the state of the TLS connection, nil in clear.
+func (c *Conn) TLSState() *tls.ConnectionState {
+	if c.sealed == nil {
+		return nil
+	}
+	st := c.sealed.tls.ConnectionState()
+	return &st
+}
+
+// WaitDrained parks the caller until no more than want bytes wait in the queue,
+// the connection ends, or ctx is done.
+func (c *Conn) WaitDrained(ctx context.Context, want int64) {
+	for {
+		c.mu.Lock()
+		if c.pending <= want || c.ended {
+			c.mu.Unlock()
+			return
+		}
+		if c.drained == nil {
+			c.drained = make(chan struct{})
+		}
+		ch := c.drained
+		c.mu.Unlock()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Conn) wakeLocked() {
+	if c.drained != nil {
+		close(c.drained)
+		c.drained = nil
+	}
+}

@@ -1,0 +1,18 @@
+// Package conn is what every kind of remote end has in common: an outbound
+// queue with inline flushing, a writer that takes over when the socket is
+// full, a reading loop that borrows its buffer only while there is something
+// to read, closing for one stated reason.
+//
+// Owns: the socket, the queue and its bound, counters of what went out, the
+// time of last activity. Does not own: protocol, who the peer is, timers.
+//
+// Concurrency: one reader goroutine for a connection's whole life. Anybody may
+// append to the queue (Lock, Reserve, Commit, Unlock) and flush. At most one
+// goroutine writes to the socket at a time: state says who. A writer goroutine
+// exists only while the socket is full.
+//
+// Invariants: bytes go out in the order of Commit; pending is the number of
+// bytes committed and not yet taken by the socket, and is bounded (beyond the bound
+// the connection is closed as a slow consumer); an idle connection holds no
+// buffer. After Close has begun nothing is appended.
+package conn

@@ -1,0 +1,178 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"dunlin/internal/base/bufpool"
+	"dunlin/internal/base/netx"
+)
+
+const (
+	readMax = 64 << 10 // of one read
+	readMin = 512      // the buffer of an idle connection that has to hold one
+)
+
+// Consumer takes what has been read.
+type Consumer interface {
+	// Consume is given all bytes that were not consumed yet. It returns how many
+	// it has, and the length it must be given before it can go on (0: any). With
+	// ok false the connection has ended. buf may not be kept.
+	Consume(buf []byte) (n, need int, ok bool)
+}
+
+// inbound is the reading side's buffer.
+type inbound struct {
+	buf []byte
+	err error
+}
+
+// fit makes room for reading: at least to length need in all.
+func (in *inbound) fit(want, need int) {
+	size := max(want, need)
+	if in.buf == nil {
+		in.buf = bufpool.Get(size)
+		return
+	}
+	if cap(in.buf) >= size && len(in.buf) < cap(in.buf) {
+		return
+	}
+	bigger := bufpool.Get(max(size, len(in.buf)+1))
+	bigger = append(bigger, in.buf...)
+	bufpool.Put(in.buf)
+	in.buf = bigger
+}
+
+// park gives back what an idle connection need not hold.
+func (in *inbound) park() {
+	switch {
+	case len(in.buf) == 0:
+		bufpool.Put(in.buf)
+		in.buf = nil
+	case len(in.buf)*4 <= cap(in.buf) && cap(in.buf) > readMin:
+		small := append(bufpool.Get(len(in.buf)), in.buf...)
+		bufpool.Put(in.buf)
+		in.buf = small
+	}
+}
+
+// feed lets r consume and moves what is left to the front.
+func (in *inbound) feed(r Consumer) (need int, ok bool) {
+	n, need, ok := r.Consume(in.buf)
+	if n > 0 {
+		in.buf = in.buf[:copy(in.buf, in.buf[n:])]
+	}
+	return need, ok
+}
+
+// ReadLoop reads until the peer or this side ends the connection, and returns
+// why reading stopped (nil if r said so). first was read before.
+func (c *Conn) ReadLoop(r Consumer, first []byte) error {
+	in := &inbound{}
+	defer func() { bufpool.Put(in.buf) }()
+	need := 0
+	if len(first) > 0 {
+		in.fit(len(first), 0)
+		in.buf = append(in.buf, first...)
+		var ok bool
+		if need, ok = in.feed(r); !ok {
+			return nil
+		}
+	}
+	if c.raw == nil || c.sealed != nil {
+		return c.readBlocking(r, in, need)
+	}
+	in.park()
+	err := c.raw.ReadLoop(func(fd uintptr) bool {
+		for {
+			in.fit(readMax, need)
+			free := in.buf[len(in.buf):cap(in.buf)]
+			n, err := netx.Read(fd, free)
+			if err != nil {
+				if err == netx.ErrWouldBlock {
+					in.park()
+					return false
+				}
+				in.err = err
+				return true
+			}
+			in.buf = in.buf[:len(in.buf)+n]
+			if len(in.buf) >= need {
+				var ok bool
+				if need, ok = in.feed(r); !ok {
+					return true
+				}
+			}
+			if n < len(free) { // the socket is empty: asking it again would be a system call lost
+				in.park()
+				return false
+			}
+		}
+	})
+	if in.err != nil {
+		return in.err
+	}
+	return err
+}
+
+// readBlocking is for connections that cannot be asked whether they are
+// readable: it waits with a small buffer, and takes a large one as long as the
+// small one comes back full.
+func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
+	var src io.Reader = c.nc
+	if c.sealed != nil {
+		src = c.sealed.tls
+	}
+	want := readMin
+	for {
+		if len(in.buf) == 0 && cap(in.buf) != want {
+			bufpool.Put(in.buf)
+			in.buf = nil
+		}
+		in.fit(want, need)
+		free := in.buf[len(in.buf):cap(in.buf)]
+		n, err := src.Read(free)
+		in.buf = in.buf[:len(in.buf)+n]
+		if n > 0 && len(in.buf) >= need {
+			var ok bool
+			if need, ok = in.feed(r); !ok {
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+		want = readMin
+		if n == len(free) {
+			want = readMax
+		}
+		if c.sealed != nil && c.sealed.waiting() {
+			c.Flush()
+		}
+	}
+}
+
+// First reads the very first bytes of a connection into p, before ReadLoop. A zero timeout means no limit.
+func (c *Conn) First(p []byte, timeout time.Duration) (int, error) {
+	if timeout > 0 {
+		if err := c.nc.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+			return 0, err
+		}
+		defer func() {
+			// If this fails the connection is closed, and the next read says so.
+			_ = c.nc.SetReadDeadline(time.Time{})
+		}()
+	}
+	n, err := c.nc.Read(p)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// Quiet reports whether err only says that the connection is over: the peer
+// closed it or this side did.
+func Quiet(err error) bool {
+	return err == nil || errors.Is(err, io.EOF) || isClosed(err)
+}
