@@ -1,0 +1,316 @@
+// Package runner plays rows: rounds, sides, the order between them, and turns
+// what a run returned into metrics and verdicts.
+//
+// Owns: the method (a fresh pinned server a run, sides interleaved, the order
+// alternating, medians of ratios taken round by round). Does not own: loads,
+// servers, appearance. One goroutine plays everything; profiling alone has its
+// own. Invariant: a verdict rests on rounds in which every run succeeded.
+package runner
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"time"
+
+	"dunlin/bench/internal/load"
+	"dunlin/bench/internal/procfs"
+	"dunlin/bench/internal/scenario"
+	"dunlin/bench/internal/stats"
+	"dunlin/bench/internal/target"
+)
+
+// Side is one column of a round.
+type Side struct {
+	Name    string
+	Program target.Program
+	// Reference: runs without the row's variant.
+	Reference bool
+}
+
+// Options of a play.
+type Options struct {
+	Rounds           int
+	Warmup, Duration time.Duration
+	Profile          string // folder for profiles; "" = none
+	// Progress is told of every run, before (done false) and after.
+	Progress func(Step)
+}
+
+// Step is one run's place in a row.
+type Step struct {
+	Row         scenario.Row
+	Round, Of   int
+	Side        string
+	Done        bool
+	Metrics     map[scenario.Metric]float64
+	Err         error
+	ProfileNote string
+}
+
+// Outcome of a row.
+type Outcome struct {
+	Row    scenario.Row
+	Sides  []SideOutcome
+	Checks []Verdict
+	Err    string // of the first run that failed; "" = none
+}
+
+// SideOutcome is what one side showed, a value a round.
+type SideOutcome struct {
+	Name      string
+	Reference bool
+	Rounds    map[scenario.Metric][]float64
+}
+
+// Median of a metric over the rounds; NaN if it was not measured.
+func (s *SideOutcome) Median(m scenario.Metric) float64 { return stats.Median(s.Rounds[m]) }
+
+// Verdict is a check with its figure.
+type Verdict struct {
+	scenario.Check
+	Value  float64   // the median ratio, or the median figure (Nothing)
+	Rounds []float64 // what it is the median of
+	Pass   bool
+}
+
+// the cores of a pinned row.
+const (
+	serverCore = 0
+	loadCore   = 1
+)
+
+// Play runs all rounds of a row over the programs: the peer first, then the one
+// that is judged. With one program nothing is compared.
+func Play(row scenario.Row, programs []target.Program, o Options) Outcome {
+	row = row.With(o.Warmup, o.Duration)
+	sides := sidesOf(row, programs)
+	out := Outcome{Row: row}
+	for _, s := range sides {
+		out.Sides = append(out.Sides, SideOutcome{Name: s.Name, Reference: s.Reference, Rounds: map[scenario.Metric][]float64{}})
+	}
+	for round := range o.Rounds {
+		for i := range sides {
+			// Every other round backwards: whoever comes second finds a machine
+			// in another state than who comes first.
+			if round%2 == 1 {
+				i = len(sides) - 1 - i
+			}
+			step := Step{Row: row, Round: round, Of: o.Rounds, Side: sides[i].Name}
+			o.Progress(step)
+			m, note, err := play(row, sides[i], round, o)
+			step.Done, step.Metrics, step.Err, step.ProfileNote = true, m, err, note
+			o.Progress(step)
+			if err != nil {
+				out.Err = fmt.Sprintf("%s, round %d: %v", sides[i].Name, round+1, err)
+				return out
+			}
+			for k, v := range m {
+				out.Sides[i].Rounds[k] = append(out.Sides[i].Rounds[k], v)
+			}
+		}
+	}
+	out.Checks = judge(out)
+	return out
+}
+
+func sidesOf(row scenario.Row, programs []target.Program) []Side {
+	var sides []Side
+	for i, p := range programs {
+		name := p.Name
+		if i == 1 && p.Name == programs[0].Name {
+			name += " (B)" // a server against itself
+		}
+		sides = append(sides, Side{Name: name, Program: p})
+	}
+	if row.NeedsReference() {
+		last := sides[len(sides)-1]
+		last.Name, last.Reference = last.Name+" (reference)", true
+		sides = append(sides, last)
+	}
+	return sides
+}
+
+// judge compares the last program with the first.
+func judge(out Outcome) []Verdict {
+	var first, last, ref *SideOutcome
+	for i := range out.Sides {
+		switch s := &out.Sides[i]; {
+		case s.Reference:
+			ref = s
+		case first == nil:
+			first = s
+		default:
+			last = s
+		}
+	}
+	var verdicts []Verdict
+	for _, c := range out.Row.Checks {
+		v := Verdict{Check: c}
+		judged := last
+		if judged == nil && c.Against != scenario.Peer {
+			judged = first
+		}
+		if judged == nil {
+			continue
+		}
+		switch c.Against {
+		case scenario.Peer:
+			v.Rounds = better(c.Metric, first.Rounds[c.Metric], judged.Rounds[c.Metric])
+		case scenario.Reference:
+			v.Rounds = better(c.Metric, ref.Rounds[c.Metric], judged.Rounds[c.Metric])
+		case scenario.Nothing:
+			v.Rounds = judged.Rounds[c.Metric]
+		}
+		v.Value = stats.Median(v.Rounds)
+		v.Pass = v.Value >= c.Floor
+		if c.Against == scenario.Nothing && !c.Metric.MoreIsBetter() {
+			v.Pass = v.Value <= c.Floor
+		}
+		verdicts = append(verdicts, v)
+	}
+	return verdicts
+}
+
+// better returns ratios a round that grow as b improves on a.
+func better(m scenario.Metric, a, b []float64) []float64 {
+	if m.MoreIsBetter() {
+		return stats.Ratios(b, a)
+	}
+	return stats.Ratios(a, b)
+}
+
+// play is one run: a fresh server, one load.
+func play(row scenario.Row, side Side, round int, o Options) (m map[scenario.Metric]float64, note string, err error) {
+	variant := row.Variant
+	if side.Reference {
+		variant = scenario.Plain
+	}
+	set := target.Setting{
+		Core: serverCore, Permissions: variant == scenario.Permissions, TLS: variant == scenario.TLS,
+		Profile: o.Profile != "",
+	}
+	if variant == scenario.Unpinned || procfs.Cores() < 2 {
+		set.Core = -1
+	}
+	if err := placeGenerator(set.Core >= 0); err != nil {
+		return nil, "", err
+	}
+	srv, err := side.Program.Start(set)
+	if err != nil {
+		return nil, "", err
+	}
+	defer srv.Stop()
+	access, err := accessTo(srv, set)
+	if err != nil {
+		return nil, "", err
+	}
+	meter := &meter{pid: srv.PID}
+	var prof *profile
+	if o.Profile != "" && srv.Profile != "" {
+		prof = startProfile(srv.Profile, o.Profile, fmt.Sprintf("%s-%s-%d", row.Name, side.Name, round+1), row.Load)
+	}
+	runtime.GC() // what earlier runs left behind is not collected during this one
+	res, err := load.Run(row.Load, access, meter.snapshot)
+	if prof != nil {
+		note = prof.finish()
+	}
+	if err != nil {
+		return nil, note, fmt.Errorf("%w%s", err, srv.LogTail())
+	}
+	return metrics(row, res, meter), note, nil
+}
+
+func accessTo(srv *target.Process, set target.Setting) (load.Access, error) {
+	a := load.Access{Addr: srv.Addr}
+	if set.Permissions {
+		a.User, a.Password = target.User, target.Password
+	}
+	if set.TLS {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(srv.CertPEM) {
+			return a, errors.New("the server's certificate cannot be read back")
+		}
+		a.TLS = &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
+	}
+	return a, nil
+}
+
+// placeGenerator moves this process to its core, or frees it.
+func placeGenerator(pinned bool) error {
+	if !pinned {
+		runtime.GOMAXPROCS(procfs.Cores())
+		return procfs.Pin()
+	}
+	runtime.GOMAXPROCS(1)
+	return procfs.Pin(loadCore)
+}
+
+// meter takes the snapshots of a run, and with them what else the machine did.
+type meter struct {
+	pid   int
+	marks []meterMark
+}
+
+type meterMark struct {
+	at                time.Time
+	server, own, busy time.Duration
+}
+
+func (m *meter) snapshot() (load.Usage, error) {
+	var u load.Usage
+	var mark meterMark
+	mem, err := procfs.MemoryOf(m.pid)
+	if err != nil {
+		return u, err
+	}
+	if mark.busy, err = procfs.Busy(); err != nil {
+		return u, err
+	}
+	if mark.own, err = procfs.CPU(os.Getpid()); err != nil {
+		return u, err
+	}
+	if mark.server, err = procfs.CPU(m.pid); err != nil {
+		return u, err
+	}
+	mark.at = time.Now()
+	m.marks = append(m.marks, mark)
+	return load.Usage{CPU: mark.server, RSS: mem.RSS, Anon: mem.Anon}, nil
+}
+
+func metrics(row scenario.Row, res load.Result, meter *meter) map[scenario.Metric]float64 {
+	units := float64(res.Units)
+	m := map[scenario.Metric]float64{
+		scenario.CPU:        float64(res.CPU) / units,
+		scenario.Throughput: units / res.Elapsed.Seconds(),
+	}
+	if n := len(meter.marks); n >= 2 {
+		a, b := meter.marks[0], meter.marks[1]
+		wall := float64(b.at.Sub(a.at))
+		server, own := float64(b.server-a.server), float64(b.own-a.own)
+		m[scenario.ServerLoad], m[scenario.LoadLoad] = server/wall, own/wall
+		// Ticks of 10 ms: below a few hundredths this is noise.
+		m[scenario.Foreign] = math.Max(0, (float64(b.busy-a.busy)-server-own)/wall)
+	}
+	if len(res.Latency) > 0 {
+		m[scenario.P50] = stats.Quantile(res.Latency, 0.50)
+		m[scenario.P99] = stats.Quantile(res.Latency, 0.99)
+		m[scenario.P999] = stats.Quantile(res.Latency, 0.999)
+	}
+	if row.Load.Kind == load.Idle || row.Load.Kind == load.Subscriptions {
+		m[scenario.RSS] = float64(res.MemoryAfter.RSS-res.MemoryBefore.RSS) / units
+		m[scenario.Anon] = float64(res.MemoryAfter.Anon-res.MemoryBefore.Anon) / units
+	}
+	if row.Load.ChurnPerSecond > 0 {
+		m[scenario.Churn] = res.ChurnPerSecond
+	}
+	if row.Load.Stall {
+		before := float64(res.OthersBefore) / res.Elapsed.Seconds()
+		m[scenario.Others] = float64(res.OthersWith) / res.StallElapsed.Seconds() / before
+	}
+	return m
+}
