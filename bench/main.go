@@ -1,36 +1,153 @@
+// Command bench measures dunlin beside nats-server: the same load over raw
+// sockets, one server pinned to one core, rounds interleaved, medians of ratios.
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
 	"time"
 
+	"dunlin/bench/internal/procfs"
+	"dunlin/bench/internal/report"
 	"dunlin/bench/internal/runner"
 	"dunlin/bench/internal/scenario"
 	"dunlin/bench/internal/target"
 )
 
+type options struct {
+	rows, servers, out, readme string
+	rounds                     int
+	warmup, duration, quiet    time.Duration
+	self, profile, list        bool
+	source                     target.Source
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&o.rows, "rows", ".", "regular expression: play only the rows whose name matches")
+	f.StringVar(&o.servers, "servers", "nats-server,dunlin", "what to measure: one, or two with the judged one last")
+	f.BoolVar(&o.self, "self", false, "nats-server against itself: every ratio should be about 1")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds of each row")
+	f.DurationVar(&o.duration, "duration", time.Second, "measured time of a run (some rows take a multiple)")
+	f.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "load before the clock starts")
+	f.DurationVar(&o.quiet, "quiet", 0, "before a run, wait up to this long for other programs to be quiet")
+	f.StringVar(&o.out, "out", "results", "folder for results.md, results.json, results.svg")
+	f.StringVar(&o.readme, "update-readme", "", "README whose table to replace with this run's")
+	f.BoolVar(&o.profile, "profile", false, "take CPU and allocation profiles of the servers into -out (distorts the figures)")
+	f.BoolVar(&o.list, "list", false, "print the rows and their floors, then stop")
+	f.StringVar(&o.source.Cache, "cache", "", "folder for server binaries (default: dunlin-bench in the user's cache folder)")
+	f.StringVar(&o.source.Checkout, "checkout", "", "dunlin's sources (default: found above the working directory)")
+	f.StringVar(&o.source.NATSServer, "nats-server", "", "use this nats-server instead of installing "+target.NATSVersion)
+	f.StringVar(&o.source.Dunlin, "dunlin", "", "use this dunlin instead of building it")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if o.self {
+		o.servers = "nats-server,nats-server"
+	}
+	if n := strings.Count(o.servers, ","); n > 1 {
+		return o, fmt.Errorf("-servers names %d servers: one or two can be measured", n+1)
+	}
+	if o.rounds < 1 || o.duration <= 0 || o.warmup < 0 {
+		return o, errors.New("-rounds and -duration have to be positive")
+	}
+	return o, nil
+}
+
 func main() {
-	p, err := target.Source{NATSServer: "/tmp/peers/nats-server"}.Get("nats-server")
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(o)
+	}
 	if err != nil {
-		panic(err)
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
 	}
-	re := regexp.MustCompile(os.Args[1])
+}
+
+func run(o options) error {
+	want, err := regexp.Compile(o.rows)
+	if err != nil {
+		return fmt.Errorf("-rows: %w", err)
+	}
+	var rows []scenario.Row
 	for _, r := range scenario.Table() {
-		if !re.MatchString(r.Name) {
-			continue
+		if want.MatchString(r.Name) {
+			rows = append(rows, r)
 		}
-		runner.Play(r, []target.Program{p}, runner.Options{Rounds: 1, Warmup: 300 * time.Millisecond, Duration: time.Second, Progress: func(s runner.Step) {
-			if s.Done {
-				fmt.Printf("%-24s %-20s err=%v", s.Row.Name, s.Side, s.Err)
-				for _, k := range []scenario.Metric{"cpu", "throughput", "p50", "p99", "p99.9", "rss", "anon", "others", "server-load", "gen-load", "foreign", "churn"} {
-					if v, ok := s.Metrics[k]; ok {
-						fmt.Printf(" %s=%.5g", k, v)
-					}
-				}
-				fmt.Println()
-			}
-		}})
 	}
+	if len(rows) == 0 {
+		return fmt.Errorf("no row matches %q; -list shows them", o.rows)
+	}
+	if o.list {
+		return list(os.Stdout, rows)
+	}
+	var programs []target.Program
+	for name := range strings.SplitSeq(o.servers, ",") {
+		fmt.Fprintf(os.Stderr, "getting %s …\n", name)
+		p, err := o.source.Get(strings.TrimSpace(name))
+		if err != nil {
+			return err
+		}
+		programs = append(programs, p)
+	}
+	return play(o, rows, programs)
+}
+
+func play(o options, rows []scenario.Row, programs []target.Program) error {
+	// An interrupted run still writes what it has.
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	rep := report.Report{
+		When: time.Now().UTC().Truncate(time.Second), Servers: programs, Revision: o.source.Revision(),
+		Machine: report.Machine{Model: procfs.Model(), Cores: procfs.Cores(), Kernel: procfs.Kernel(), Go: runtime.Version()},
+		Rounds:  o.rounds, Warmup: o.warmup.Seconds(), Duration: o.duration.Seconds(), Profiled: o.profile,
+	}
+	ro := runner.Options{Rounds: o.rounds, Warmup: o.warmup, Duration: o.duration, Quiet: o.quiet}
+	if o.profile {
+		ro.Profile = o.out
+	}
+	screen := newScreen(os.Stdout, len(rows))
+	ro.Progress = screen.step
+	interrupted := false
+	for _, row := range rows {
+		out := runner.Play(row, programs, ro)
+		r := report.RowOf(out)
+		rep.Rows = append(rep.Rows, r)
+		screen.row(r)
+		select {
+		case <-stop:
+			interrupted = true
+		default:
+		}
+		if interrupted {
+			break
+		}
+	}
+	if err := write(o, rep); err != nil {
+		return err
+	}
+	missed, broken := report.Failed(rep)
+	screen.end(o.out, missed, broken)
+	switch {
+	case interrupted:
+		return errors.New("interrupted: the results hold the rows played so far")
+	case broken > 0:
+		return fmt.Errorf("%d rows could not be measured", broken)
+	}
+	return nil
 }

@@ -37,6 +37,9 @@ type Options struct {
 	Rounds           int
 	Warmup, Duration time.Duration
 	Profile          string // folder for profiles; "" = none
+	// Quiet is how long a run may wait for other programs to leave the machine
+	// alone; 0 = start at once.
+	Quiet time.Duration
 	// Progress is told of every run, before (done false) and after.
 	Progress func(Step)
 }
@@ -197,6 +200,9 @@ func play(row scenario.Row, side Side, round int, o Options) (m map[scenario.Met
 	if variant == scenario.Unpinned || procfs.Cores() < 2 {
 		set.Core = -1
 	}
+	if err := awaitQuiet(o.Quiet); err != nil {
+		return nil, "", err
+	}
 	if err := placeGenerator(set.Core >= 0); err != nil {
 		return nil, "", err
 	}
@@ -248,6 +254,24 @@ func placeGenerator(pinned bool) error {
 	}
 	runtime.GOMAXPROCS(1)
 	return procfs.Pin(loadCore)
+}
+
+// awaitQuiet waits until nothing much runs, at most so long: a busy machine makes
+// a figure worse, it does not make it wrong, and the report tells.
+func awaitQuiet(most time.Duration) error {
+	const look, share = 300 * time.Millisecond, 0.07
+	for deadline := time.Now().Add(most); time.Now().Before(deadline); {
+		before, err := procfs.Busy()
+		if err != nil {
+			return err
+		}
+		time.Sleep(look)
+		after, err := procfs.Busy()
+		if err != nil || float64(after-before)/float64(look) < share {
+			return err
+		}
+	}
+	return nil
 }
 
 // meter takes the snapshots of a run, and with them what else the machine did.
