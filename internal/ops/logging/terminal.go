@@ -1,0 +1,26 @@
+package logging
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// IsTerminal reports whether f is a terminal.
+func IsTerminal(f *os.File) bool {
+	conn, err := f.SyscallConn() // Fd would make the file blocking
+	if err != nil {
+		return false
+	}
+	answer := false
+	err = conn.Control(func(fd uintptr) {
+		_, err := unix.IoctlGetTermios(int(fd), getTermios)
+		answer = err == nil
+	})
+	return err == nil && answer
+}
+
+// wantsColour follows no-color.org and dumb terminals besides.
+func wantsColour(f *os.File) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && IsTerminal(f)
+}
