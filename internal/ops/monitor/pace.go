@@ -1,0 +1,91 @@
+package monitor
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// stepMax is how long monitoring works before it rests for restTime. The
+// two bound how long a reader on the same core can be kept waiting, and the
+// share of one core a long answer takes.
+//
+// A rest is a sleep, not runtime.Gosched: a goroutine that only yields comes
+// back from the global queue before the scheduler looks at the network, and a
+// socket that became ready would wait for the whole answer.
+const (
+	stepMax  = 50 * time.Microsecond
+	restTime = 200 * time.Microsecond
+)
+
+// pace belongs to the goroutine of one request.
+type pace struct {
+	ctx   context.Context
+	began time.Time
+}
+
+func newPace(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now()} }
+
+// step is called after every small piece of work. It rests when it is time to
+// and returns the context's error once the client has gone.
+func (p *pace) step() error {
+	if time.Since(p.began) < stepMax {
+		return nil
+	}
+	return p.rest()
+}
+
+func (p *pace) rest() error {
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	time.Sleep(restTime)
+	p.began = time.Now()
+	return nil
+}
+
+// runMax is the longest run that is sorted in one go: some 25 microseconds.
+const runMax = 256
+
+// sortPaced sorts list stably in steps: runs of runMax, then merges of
+// neighbouring runs. slices.SortFunc would hold the core for 10 ms over
+// 100,000 connections.
+func sortPaced[T any](p *pace, list []T, compare func(a, b *T) int) ([]T, error) {
+	for lo := 0; lo < len(list); lo += runMax {
+		slices.SortStableFunc(list[lo:min(lo+runMax, len(list))], func(a, b T) int { return compare(&a, &b) })
+		if err := p.step(); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) <= runMax {
+		return list, nil
+	}
+	spare := make([]T, len(list))
+	for width := runMax; width < len(list); width *= 2 {
+		for lo := 0; lo < len(list); lo += 2 * width {
+			mid := min(lo+width, len(list))
+			hi := min(lo+2*width, len(list))
+			if err := mergePaced(p, spare[lo:hi], list[lo:mid], list[mid:hi], compare); err != nil {
+				return nil, err
+			}
+		}
+		list, spare = spare, list
+	}
+	return list, nil
+}
+
+func mergePaced[T any](p *pace, dst, a, b []T, compare func(a, b *T) int) error {
+	for i := range dst {
+		if len(b) == 0 || len(a) > 0 && compare(&a[0], &b[0]) <= 0 {
+			dst[i], a = a[0], a[1:]
+		} else {
+			dst[i], b = b[0], b[1:]
+		}
+		if i%runMax == runMax-1 {
+			if err := p.step(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
