@@ -39,7 +39,7 @@
 //	tally A B by=K round=N          sync, then count deliveries by subject, conn or sid, as rounded percentages
 //	flood A subject=S size=N count=N   publish many messages
 //	http GET /path MODE [keep=a,b]  MODE is body, shape or status
-//	until /path "text"              poll a monitoring page until it contains text
+//	until /path "regexp"            poll a monitoring page until it matches
 //	reason A B                      the reason the server gives for the closed connection
 //	signal NAME                     hup, usr1, usr2, term, int or kill
 //	exit                            wait for the end of the process, record its status

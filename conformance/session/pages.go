@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -111,12 +112,17 @@ func (r *run) poll(done func() bool) bool {
 }
 
 func (r *run) until(s script.Step) {
+	pattern, err := regexp.Compile(s.Words[1])
+	if err != nil {
+		r.fail(s, "%w", err)
+		return
+	}
 	ok := r.poll(func() bool {
 		p, err := r.get(http.MethodGet, "http", s.Words[0])
-		return err == nil && strings.Contains(string(p.body), s.Words[1])
+		return err == nil && pattern.Match(p.body)
 	})
 	if !ok {
-		r.note("<%s never contained %q>", s.Words[0], s.Words[1])
+		r.note("<%s never contained %s>", s.Words[0], s.Words[1])
 	}
 }
 

@@ -113,7 +113,8 @@ func (s *Server) answers() bool {
 	}
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
-	return err == nil && resp.StatusCode == http.StatusOK
+	// With a base path the page is elsewhere; then the answer itself must do.
+	return err == nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotFound)
 }
 
 // Signal sends a signal to the process.

@@ -9,8 +9,8 @@ import (
 )
 
 // Shape describes a JSON document by its keys and the types of their values,
-// one line a key. Values of the keys in keep are shown, keys in drop are left
-// out, at any depth. Elements of an array are merged into one description.
+// one line a key. Values of the keys in keep are shown (lists sorted), keys in
+// drop are left out, at any depth. Elements of an array are merged into one description.
 func Shape(doc []byte, keep, drop []string) ([]string, error) {
 	var v any
 	if err := json.Unmarshal(doc, &v); err != nil {
@@ -50,9 +50,20 @@ func (s *shaper) add(path, kind string) {
 	s.types[path][kind] = true
 }
 
+// sorted puts a list of texts in order: lists of names have none in the answers.
+func sorted(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return v
+	}
+	return slices.SortedFunc(slices.Values(list), func(a, b any) int {
+		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
+	})
+}
+
 func (s *shaper) walk(path string, v any, key string) {
 	if slices.Contains(s.keep, key) {
-		text, err := json.Marshal(v)
+		text, err := json.Marshal(sorted(v))
 		if err != nil {
 			text = []byte(err.Error())
 		}
