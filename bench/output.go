@@ -69,6 +69,7 @@ type screen struct {
 	terminal bool
 	rows     int
 	played   int
+	judged   int // checks
 	started  time.Time
 }
 
@@ -128,6 +129,7 @@ func (s *screen) row(r report.Row) {
 		}
 		mark := " "
 		if l.Judged {
+			s.judged++
 			mark = s.colour(red, "✗")
 			if l.Pass {
 				mark = s.colour(green, "✓")
@@ -140,12 +142,14 @@ func (s *screen) row(r report.Row) {
 }
 
 func (s *screen) end(dir string, missed, broken int) {
-	verdict := s.colour(green, "every floor reached")
+	verdict := s.colour(green, fmt.Sprintf("all %d floors reached", s.judged))
 	switch {
+	case broken == 0 && s.judged == 0:
+		verdict = "nothing was compared"
 	case broken > 0:
 		verdict = s.colour(red, fmt.Sprintf("%d rows failed, %d floors missed", broken, missed))
 	case missed > 0:
-		verdict = s.colour(red, fmt.Sprintf("%d floors missed", missed))
+		verdict = s.colour(red, fmt.Sprintf("%d of %d floors missed", missed, s.judged))
 	}
 	line := fmt.Sprintf("%d rows in %v, results in %s: ", s.played, time.Since(s.started).Round(time.Second), dir)
 	fmt.Fprintln(s.w, strings.Repeat("─", min(utf8.RuneCountInString(line)+30, 100)))

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const connectTimeout = 10 * time.Second
+// connectTimeout bounds each answer waited for before the load starts, on a busy
+// machine too.
+const connectTimeout = 30 * time.Second
 
 // client is a connection that greeted the server, still in blocking form.
 type client struct {

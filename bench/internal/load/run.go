@@ -90,7 +90,8 @@ func subscriptions(spec Spec, a Access, snap Snapshot) (Result, error) {
 	for n := 0; n < spec.Count; n += atOnce {
 		var b []byte
 		for i := n; i < min(n+atOnce, spec.Count); i++ {
-			b = fmt.Appendf(b, "SUB bench.sub.%03d.%06d %d\r\n", i%1000, i, i+2)
+			// An id between two words, as applications name things.
+			b = fmt.Appendf(b, "SUB bench.%06d.events %d\r\n", i, i+2)
 		}
 		chunks = append(chunks, string(b))
 	}

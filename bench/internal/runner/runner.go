@@ -117,7 +117,7 @@ func Play(row scenario.Row, programs []target.Program, o Options) Outcome {
 			}
 		}
 	}
-	out.Checks = judge(out)
+	out.Checks = Judge(out)
 	return out
 }
 
@@ -138,8 +138,8 @@ func sidesOf(row scenario.Row, programs []target.Program) []Side {
 	return sides
 }
 
-// judge compares the last program with the first.
-func judge(out Outcome) []Verdict {
+// Judge compares the last program with the first.
+func Judge(out Outcome) []Verdict {
 	var first, last, ref *SideOutcome
 	for i := range out.Sides {
 		switch s := &out.Sides[i]; {

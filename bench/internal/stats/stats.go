@@ -48,12 +48,3 @@ func Ratios(a, b []float64) []float64 {
 	}
 	return out
 }
-
-// Spread is half the distance between the lowest and the highest value, as a
-// share of the median: how far the rounds disagree. NaN for no values.
-func Spread(v []float64) float64 {
-	if len(v) == 0 {
-		return math.NaN()
-	}
-	return (slices.Max(v) - slices.Min(v)) / 2 / Median(v)
-}

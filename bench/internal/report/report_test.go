@@ -1,0 +1,168 @@
+package report
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dunlin/bench/internal/runner"
+	"dunlin/bench/internal/scenario"
+	"dunlin/bench/internal/stats"
+	"dunlin/bench/internal/target"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+type figures = map[scenario.Metric][]float64
+
+// outcome builds one from rounds, judged as the runner would.
+func outcome(row scenario.Row, peer, judged, ref figures) runner.Outcome {
+	o := runner.Outcome{Row: row, Sides: []runner.SideOutcome{{Name: "nats-server", Rounds: peer}, {Name: "dunlin", Rounds: judged}}}
+	if ref != nil {
+		o.Sides = append(o.Sides, runner.SideOutcome{Name: "dunlin (reference)", Reference: true, Rounds: ref})
+	}
+	o.Checks = runner.Judge(o)
+	return o
+}
+
+// sample has a row of every kind of check, one that misses its floor and one
+// that failed. Its figures are made up.
+func sample() Report {
+	r := Report{
+		When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rounds: 3, Warmup: 0.3, Duration: 1, Revision: "abc1234",
+		Machine: Machine{Model: "Example CPU", Cores: 2, Kernel: "Linux 6.1", Go: "go1.26.0"},
+		Servers: []target.Program{{Name: "nats-server", Version: "nats-server: v2.15.2"}, {Name: "dunlin", Version: "dunlin 0.1"}},
+	}
+	flow := scenario.Row{Name: "1-1", Title: "1 → 1", Unit: "delivery", Checks: []scenario.Check{{Metric: scenario.CPU, Against: scenario.Peer, Floor: 2.3}}}
+	o := outcome(flow, figures{
+		scenario.CPU: {600, 620, 590}, scenario.Throughput: {1.6e6, 1.61e6, 1.7e6}, scenario.Foreign: {0, 0.2, 0},
+	}, figures{scenario.CPU: {200, 205, 210}, scenario.Throughput: {4.9e6, 4.8e6, 5e6}}, nil)
+	r.Rows = append(r.Rows, RowOf(o))
+
+	req := scenario.Row{Name: "request", Title: "request-reply <one at a time>", Unit: "round trip", Checks: []scenario.Check{
+		{Metric: scenario.CPU, Against: scenario.Peer, Floor: 1.15}, {Metric: scenario.P999, Against: scenario.Peer, Floor: 1 / 0.65},
+	}}
+	r.Rows = append(r.Rows, RowOf(outcome(req,
+		figures{scenario.CPU: {100e3, 110e3}, scenario.P50: {120e3, 121e3}, scenario.P999: {3e6, 3.2e6}},
+		figures{scenario.CPU: {90e3, 85e3}, scenario.P50: {80e3, 81e3}, scenario.P999: {2.5e6, 2.4e6}}, nil)))
+
+	idle := scenario.Row{Name: "idle", Title: "idle connection", Unit: "connection", Checks: []scenario.Check{{Metric: scenario.RSS, Against: scenario.Nothing, Floor: 6 << 10}}}
+	r.Rows = append(r.Rows, RowOf(outcome(idle, figures{scenario.RSS: {49 << 10}}, figures{scenario.RSS: {4 << 10}}, nil)))
+
+	perm := scenario.Row{Name: "perm", Title: "1 → 1, permissions", Unit: "delivery", Variant: scenario.Permissions, Checks: []scenario.Check{{Metric: scenario.CPU, Against: scenario.Reference, Floor: 0.9}}}
+	r.Rows = append(r.Rows, RowOf(outcome(perm, figures{scenario.CPU: {700}}, figures{scenario.CPU: {220}}, figures{scenario.CPU: {210}})))
+
+	stall := scenario.Row{Name: "stall", Title: "beside a stalled one", Unit: "delivery", Checks: []scenario.Check{{Metric: scenario.Others, Against: scenario.Nothing, Floor: 0.9}}}
+	r.Rows = append(r.Rows, RowOf(outcome(stall, figures{scenario.Others: {0.7}}, figures{scenario.Others: {0.97}}, nil)))
+
+	r.Rows = append(r.Rows, RowOf(runner.Outcome{Row: scenario.Row{Name: "bad", Title: "a row that failed", Unit: "delivery"}, Err: "dunlin, round 1: lost | doubled\nits log ends"}))
+	return r
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs from what is checked in (rewrite with -update and look at it):\n%s", name, got)
+	}
+}
+
+func TestMarkdown(t *testing.T) { golden(t, "report.md", Markdown(sample())) }
+
+func TestSVG(t *testing.T) {
+	got := SVG(sample())
+	golden(t, "report.svg", got)
+	d := xml.NewDecoder(strings.NewReader(got))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("not well-formed: %v", err)
+		}
+	}
+	if n := strings.Count(got, `class="floor"`); n != 4 {
+		t.Errorf("%d floors are drawn, expected one for each of the 4 comparisons with the peer", n)
+	}
+	if n := strings.Count(got, `class="bar missed"`); n != 1 {
+		t.Errorf("%d bars are marked as missed, expected 1", n)
+	}
+}
+
+func TestJSONComesBack(t *testing.T) {
+	b, err := JSON(sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Report
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if len(back.Rows) != 6 || back.Rows[0].Checks[0].Value != stats.Median([]float64{600.0 / 200, 620.0 / 205, 590.0 / 210}) {
+		t.Errorf("%s", b)
+	}
+}
+
+func TestFailedCounts(t *testing.T) {
+	if missed, broken := Failed(sample()); missed != 1 || broken != 1 {
+		t.Errorf("%d missed, %d broken; expected the latency floor and the failed row", missed, broken)
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for _, c := range []struct {
+		m    scenario.Metric
+		v    float64
+		want string
+	}{
+		{scenario.CPU, 52.34, "52.3 ns"},
+		{scenario.CPU, 553.4, "553 ns"},
+		{scenario.CPU, 999.8, "1.00 µs"},
+		{scenario.P999, 3.14e6, "3.14 ms"},
+		{scenario.Throughput, 36118, "36.1 k/s"},
+		{scenario.Throughput, 5.4e6, "5.40 M/s"},
+		{scenario.RSS, 6 << 10, "6.00 KB"},
+		{scenario.RSS, 295, "295 B"},
+		{scenario.RSS, -12, "-12.0 B"},
+		{scenario.Others, 0.913, "0.91"},
+	} {
+		if got := Figure(c.m, c.v); got != c.want {
+			t.Errorf("Figure(%s, %v) = %q, expected %q", c.m, c.v, got, c.want)
+		}
+	}
+}
+
+func TestInReadme(t *testing.T) {
+	old := "# Bench\n\n" + Begin + "\nold table\n" + End + "\n\nmore\n"
+	got, err := InReadme(old, sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(got, "# Bench\n\n"+Begin) || !strings.HasSuffix(got, End+"\n\nmore\n") || strings.Contains(got, "old table") {
+		t.Errorf("got %q", got)
+	}
+	again, err := InReadme(got, sample())
+	if err != nil || again != got {
+		t.Errorf("a second time changes it: %v", err)
+	}
+	for _, bad := range []string{"nothing", Begin, End + Begin} {
+		if _, err := InReadme(bad, sample()); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
