@@ -1,6 +1,7 @@
 package sublist
 
 import (
+	"context"
 	"sync/atomic"
 
 	"dunlin/internal/proto/wire"
@@ -28,8 +29,16 @@ type Batch struct {
 	Now    int64 // time of the read in ns since 1970
 	// Touched are the sinks that this publisher has promised to flush.
 	Touched []Flusher
-	// Slow is the sink that is furthest behind, for back-pressure; nil if none is.
-	Slow Sink
+	// Slow is the sink that is furthest behind, SlowBy bytes, for back-pressure;
+	// nil if none is.
+	Slow   Drainer
+	SlowBy int64
+}
+
+// Drainer is a sink that can be waited for.
+type Drainer interface {
+	// WaitDrained returns when no more than want bytes wait, or ctx is done.
+	WaitDrained(ctx context.Context, want int64)
 }
 
 // Sub is one subscription: 80 bytes and its key. What identifies it never
@@ -52,7 +61,8 @@ type Sub struct {
 	subjEnd  uint32
 
 	Delivered uint64
-	Max       uint64 // 0 = no limit
+	Max       uint32 // 0 = no limit
+	sidHash   uint32
 }
 
 // NewSub makes a subscription that is in no table yet. The arguments are
@@ -63,6 +73,7 @@ func NewSub(sink Sink, subj, queue, sid []byte) *Sub {
 	return &Sub{
 		Sink: sink, key: bytesToString(key),
 		subjEnd: uint32(len(subj)), queueEnd: uint32(len(subj) + len(queue)),
+		sidHash: uint32(Hash(sid)),
 	}
 }
 

@@ -61,6 +61,9 @@ func (n *node) IndexKey() string  { return n.token }
 // Count is the number of subscriptions.
 func (t *Table) Count() int64 { return t.count.Load() }
 
+// Full reports whether max subscriptions are reached; max <= 0 is no limit.
+func (t *Table) Full(max int64) bool { return max > 0 && t.count.Load() >= max }
+
 // Changes counts the insertions and removals since the table was made.
 func (t *Table) Changes() (inserts, removes uint64) { return t.inserts.Load(), t.removes.Load() }
 

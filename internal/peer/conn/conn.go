@@ -11,6 +11,7 @@ import (
 	"dunlin/internal/base/bufpool"
 	"dunlin/internal/base/netx"
 	"dunlin/internal/base/task"
+	"dunlin/internal/proto/sysapi"
 )
 
 const (
@@ -78,7 +79,7 @@ type Conn struct {
 	queued  bool // somebody has promised to flush
 	closing bool // nothing is appended any more
 	ended   bool // the socket is closed
-	reason  Reason
+	reason  sysapi.CloseReason
 	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	out     Counters      // under mu
 
@@ -179,7 +180,7 @@ func (c *Conn) Overflow() {
 	c.mu.Lock()
 	pending := c.pending
 	c.mu.Unlock()
-	if c.Close(SlowPending) {
+	if c.Close(sysapi.SlowConsumerPendingBytes) {
 		c.owner.SlowConsumer(false, pending)
 	}
 }
@@ -197,8 +198,8 @@ func (c *Conn) Active(now int64) { c.lastActive.Store(now) }
 // LastActive is the time of the last traffic.
 func (c *Conn) LastActive() time.Time { return time.Unix(0, c.lastActive.Load()) }
 
-// ClosedFor is the reason the connection ended for, "" while it has not.
-func (c *Conn) ClosedFor() Reason {
+// ClosedFor is the reason the connection ended for, NotClosed while it has not.
+func (c *Conn) ClosedFor() sysapi.CloseReason {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reason
@@ -206,9 +207,9 @@ func (c *Conn) ClosedFor() Reason {
 
 // Close ends the connection at once; what waits in the queue is dropped. It
 // returns false if it has ended before; the first reason stands.
-func (c *Conn) Close(r Reason) bool {
+func (c *Conn) Close(r sysapi.CloseReason) bool {
 	c.mu.Lock()
-	first := c.reason == ""
+	first := c.reason == sysapi.NotClosed
 	if first {
 		c.reason = r
 	}
@@ -221,23 +222,39 @@ func (c *Conn) Close(r Reason) bool {
 	if c.state == idle {
 		c.dropLocked()
 	}
-	farewell := c.state == idle && c.sealed != nil
 	c.wakeLocked()
 	c.mu.Unlock()
-	if farewell {
+	// This wakes whoever is parked on the socket. Closing is the reader's
+	// (Finish): it would wait for the reader, which may be the caller. A failure means that the socket is gone already.
+	_ = c.nc.SetDeadline(time.Unix(1, 0))
+	return first
+}
+
+// Finish closes the socket; only the reader calls it, when it reads no more.
+// Last words that wait get a moment to go out.
+func (c *Conn) Finish() error {
+	c.mu.Lock()
+	linger := c.closing && !c.ended && c.pending > 0
+	c.mu.Unlock()
+	if linger {
+		ctx, cancel := context.WithTimeout(c.group.Context(), lingerMax)
+		c.WaitDrained(ctx, 0)
+		cancel()
+	}
+	c.Close(sysapi.ClientClosed)
+	if c.sealed != nil {
 		c.sealed.farewell(c.raw)
 	}
-	// An error here means that the connection is gone already, which is what is wanted.
-	_ = c.nc.Close()
-	return first
+	return c.nc.Close()
 }
 
 // lingerMax is how long a last word may take to get out.
 const lingerMax = time.Second
 
 // CloseWith appends p as the last words, sends what waits as far as that goes
-// without delay, and closes.
-func (c *Conn) CloseWith(r Reason, p []byte) bool {
+// without delay, and closes; what the socket does not take at once the writer
+// goroutine sends, for a second at most.
+func (c *Conn) CloseWith(r sysapi.CloseReason, p []byte) bool {
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"dunlin/internal/base/bufpool"
 	"dunlin/internal/base/netx"
+	"dunlin/internal/proto/sysapi"
 )
 
 // Flush writes what waits, as far as the socket takes it, without blocking. If
@@ -50,7 +51,7 @@ func (c *Conn) Flush() {
 			c.dropLocked()
 			c.mu.Unlock()
 			release(left)
-			c.Close(WriteError)
+			c.Close(sysapi.WriteError)
 			return
 		}
 		c.state = draining
@@ -126,7 +127,7 @@ func (c *Conn) startWriter(first [][]byte) {
 		c.mu.Lock()
 		c.state = idle
 		c.mu.Unlock()
-		c.Close(ServerShutdown)
+		c.Close(sysapi.ServerShutdown)
 	}
 }
 
@@ -145,7 +146,7 @@ func (c *Conn) drain(batch [][]byte) {
 			c.mu.Unlock()
 			release(batch)
 			if last {
-				c.Close(ClientClosed) // the reason that CloseWith gave stands
+				c.Close(sysapi.ClientClosed) // the reason that CloseWith gave stands
 			}
 			return
 		}
@@ -167,7 +168,7 @@ func (c *Conn) drain(batch [][]byte) {
 			c.dropLocked()
 			c.wakeLocked()
 			c.mu.Unlock()
-			c.Close(WriteError)
+			c.Close(sysapi.WriteError)
 			return
 		}
 		batch = nil
@@ -216,11 +217,11 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if lim.Policy == PolicyRetry && c.ClosedFor() == "" {
+			if lim.Policy == PolicyRetry && c.ClosedFor() == sysapi.NotClosed {
 				c.owner.SlowConsumer(true, pending)
 				continue
 			}
-			if c.Close(SlowDeadline) {
+			if c.Close(sysapi.SlowConsumerWriteDeadline) {
 				c.owner.SlowConsumer(true, pending)
 			}
 			return false

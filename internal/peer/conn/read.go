@@ -3,6 +3,8 @@ package conn
 import (
 	"errors"
 	"io"
+	"net"
+	"os"
 	"time"
 
 	"dunlin/internal/base/bufpool"
@@ -86,6 +88,9 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 	in.park()
 	err := c.raw.ReadLoop(func(fd uintptr) bool {
 		for {
+			if c.Ended() {
+				return true
+			}
 			in.fit(readMax, need)
 			free := in.buf[len(in.buf):cap(in.buf)]
 			n, err := netx.Read(fd, free)
@@ -153,6 +158,13 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 	}
 }
 
+// Ended reports whether the connection is over for this side.
+func (c *Conn) Ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
 // First reads the very first bytes of a connection into p, before ReadLoop. A zero timeout means no limit.
 func (c *Conn) First(p []byte, timeout time.Duration) (int, error) {
 	if timeout > 0 {
@@ -174,5 +186,9 @@ func (c *Conn) First(p []byte, timeout time.Duration) (int, error) {
 // Quiet reports whether err only says that the connection is over: the peer
 // closed it or this side did.
 func Quiet(err error) bool {
-	return err == nil || errors.Is(err, io.EOF) || isClosed(err)
+	return err == nil || errors.Is(err, io.EOF) || isClosed(err) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func isClosed(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrClosed)
 }

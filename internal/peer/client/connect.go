@@ -1,0 +1,150 @@
+package client
+
+import (
+	"errors"
+	"log/slog"
+
+	"dunlin/internal/core/account"
+	"dunlin/internal/core/perm"
+	"dunlin/internal/engine/authn"
+	"dunlin/internal/proto/sysapi"
+	"dunlin/internal/proto/wire"
+)
+
+func (c *Client) logError(msg string, err error) {
+	c.log(slog.LevelError, msg+": "+err.Error())
+}
+
+// connect handles CONNECT, the first one or a later one.
+func (c *Client) connect(arg []byte) {
+	opts, err := wire.ParseConnect(arg)
+	if err != nil {
+		c.logError("CONNECT refused", err)
+		c.fail(sysapi.ParseError, "")
+		return
+	}
+	c.dropSubs()
+	c.opts.Store(&opts)
+	switch {
+	case opts.Protocol < 0 || opts.Protocol > 1:
+		c.fail(sysapi.BadClientProtocolVersion, wire.TextClientProtocol)
+	case opts.Account != "" || opts.NewAccount:
+		c.refuseLogin(errors.New("CONNECT names an account, which clients may not choose"))
+	case !c.login(&opts, false):
+	case opts.NoResponders && !c.grant.Load().headers:
+		c.fail(sysapi.NoRespondersRequiresHeaders, wire.TextNoRespHeaders)
+	default:
+		c.sawPing = false
+		c.ok()
+	}
+}
+
+// implicit binds a client that says something else before CONNECT; false if it
+// may not.
+func (c *Client) implicit() bool {
+	opts := wire.DefaultConnect()
+	c.opts.Store(&opts)
+	return c.login(&opts, true)
+}
+
+// login authenticates and binds to the account.
+func (c *Client) login(opts *wire.Connect, implicit bool) bool {
+	ident, err := c.cfg.Auth.Authenticate(c.request(opts))
+	if err != nil {
+		c.refuseLogin(err)
+		return false
+	}
+	acc := c.host.Account(ident.Account)
+	if acc == nil {
+		c.log(slog.LevelError, "account of the user does not exist", "account", ident.Account)
+		c.fail(sysapi.MissingAccount, wire.TextAccountFailed)
+		return false
+	}
+	if old := c.account.Load(); old != acc {
+		if !acc.Join() {
+			c.fail(sysapi.MaxAccountConnectionsExceeded, wire.TextMaxAccConnections)
+			return false
+		}
+		if old != nil {
+			old.Leave()
+		}
+		c.account.Store(acc)
+		if c.pub != nil {
+			c.pub.Bind(acc)
+		}
+	}
+	c.setGrant(ident, opts)
+	c.connected = true
+	c.startPingTimer(!implicit)
+	return true
+}
+
+func (c *Client) request(opts *wire.Connect) *authn.Request {
+	return &authn.Request{
+		User: opts.User, Password: opts.Pass, Token: opts.Token, Nkey: opts.Nkey, Sig: opts.Sig, JWT: opts.JWT,
+		ProxySig: opts.ProxySig, Nonce: []byte(c.nonce), TLS: c.TLSState(), ConnType: string(c.typ),
+	}
+}
+
+func (c *Client) refuseLogin(err error) {
+	c.host.AuthFailed(c, err)
+	reason := sysapi.AuthenticationViolation
+	switch {
+	case errors.Is(err, authn.ErrProxyNotTrusted):
+		reason = sysapi.ProxyNotTrusted
+	case errors.Is(err, authn.ErrProxyRequired):
+		reason = sysapi.ProxyRequired
+	}
+	c.logError("authentication error", err)
+	c.fail(reason, wire.TextAuthViolation)
+}
+
+// setGrant puts identity and permissions in force.
+func (c *Client) setGrant(ident *authn.Identity, opts *wire.Connect) {
+	g := &grant{Identity: ident, noEcho: !opts.Echo, headers: opts.Headers && c.host.Config().Headers}
+	var replies *perm.ReplyTracker
+	if r := ident.Permissions.Responses(); r != nil {
+		replies = perm.NewReplyTracker(r)
+	}
+	c.Lock()
+	c.replies = replies
+	c.Unlock()
+	c.grant.Store(g)
+}
+
+func (c *Client) maxPayload(cfg *Config, acc *account.Account) int32 {
+	if m := acc.Limits().MaxPayload; m > 0 && m < int64(cfg.MaxPayload) {
+		return int32(m)
+	}
+	return cfg.MaxPayload
+}
+
+// Reauthorize applies new rules to a connected client after a reload: it may
+// lose its place, or some of its subscriptions. It returns false if the client has been closed.
+func (c *Client) Reauthorize(cfg *Config) bool {
+	opts := c.opts.Load()
+	g := c.grant.Load()
+	if opts == nil || g == nil {
+		return true // not logged in yet: it will meet the new rules
+	}
+	ident, err := cfg.Auth.Renew(g.Identity, c.request(opts))
+	switch {
+	case errors.Is(err, authn.ErrUserGone):
+		c.CloseWith(sysapi.AuthenticationViolation, nil)
+		return false
+	case err != nil:
+		c.CloseWith(sysapi.AuthenticationViolation, wire.AppendErr(nil, wire.TextAuthViolation))
+		return false
+	}
+	acc := c.host.Account(ident.Account)
+	if acc == nil || acc != c.account.Load() {
+		c.CloseWith(sysapi.AuthenticationViolation, nil)
+		return false
+	}
+	if ident == g.Identity {
+		return true
+	}
+	c.setGrant(ident, opts)
+	c.revoke(ident.Permissions)
+	return true
+}

@@ -1,0 +1,82 @@
+package client
+
+import (
+	"dunlin/internal/core/sublist"
+	"dunlin/internal/proto/wire"
+)
+
+// behind is the size of the queue from which on publishers are slowed down.
+const behind = 1 << 20
+
+// Deliver implements sublist.Sink: it appends m to the client's queue. Any
+// goroutine may call it.
+func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
+	if b.NoEcho && b.Origin == sublist.Sink(c) {
+		return false
+	}
+	g := c.grant.Load()
+	sid := s.Sid()
+	n := m.Size(len(sid))
+	c.Lock()
+	if c.Closing() || s.Gone || (s.Max > 0 && s.Delivered >= uint64(s.Max)) ||
+		(s.Filtered && g.Permissions.DeniesDelivery(m.Subject, queueOf(s))) {
+		c.Unlock()
+		return false
+	}
+	pending := c.Pending()
+	if pending > behind && !c.keepUp(pending, b) {
+		c.Unlock()
+		return false
+	}
+	var full, over bool
+	if m.Header > 0 && !g.headers {
+		before := c.Reserve(n)
+		after := m.AppendPlain(before, sid)
+		full, over = c.Commit(after, len(after)-len(before))
+		c.CountOut(1, int64(len(m.Body)-m.Header))
+	} else {
+		full, over = c.Commit(m.Append(c.Reserve(n), sid), n)
+		c.CountOut(1, int64(len(m.Body)))
+	}
+	s.Delivered++
+	last := s.Max > 0 && s.Delivered >= uint64(s.Max)
+	promised := c.Promise()
+	if c.replies != nil && len(m.Reply) > 0 {
+		c.replies.Open(m.Reply, b.Now)
+	}
+	c.Unlock()
+	if promised {
+		b.Touched = append(b.Touched, c)
+	}
+	if full {
+		c.Flush()
+	}
+	if last {
+		c.exhausted(s)
+	}
+	if over {
+		c.Overflow()
+	}
+	return true
+}
+
+func queueOf(s *sublist.Sub) []byte {
+	if !s.IsQueue() {
+		return nil
+	}
+	return []byte(s.Queue())
+}
+
+// keepUp notes for the publisher how far behind the client is. It returns
+// false if the message is to be dropped for this client rather than its
+// publisher be held back. Under the queue's lock.
+func (c *Client) keepUp(pending int64, b *sublist.Batch) bool {
+	if c.host.Config().NoStall && pending > c.limit.Load().MaxPending*3/4 {
+		c.stalls++
+		return false
+	}
+	if pending > b.SlowBy {
+		b.Slow, b.SlowBy = c, pending
+	}
+	return true
+}

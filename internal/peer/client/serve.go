@@ -1,0 +1,274 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"dunlin/internal/core/sublist"
+	"dunlin/internal/engine/broker"
+	"dunlin/internal/proto/subject"
+	"dunlin/internal/proto/sysapi"
+	"dunlin/internal/proto/wire"
+)
+
+// Verdicts on publishing to a subject, kept beside the cached match.
+const (
+	unknown uint8 = iota
+	allowed
+	denied   // ask the open replies, then refuse
+	reserved // not for clients
+)
+
+// Consume implements conn.Consumer: it is given what was read.
+func (c *Client) Consume(buf []byte) (used, need int, ok bool) {
+	c.begin()
+	for used < len(buf) && !c.stopped {
+		if !c.connected && !c.mayStart(buf[used]) {
+			break
+		}
+		op, n, err := c.parser.Next(buf[used:])
+		if err != nil {
+			c.broken(err)
+			break
+		}
+		if n == 0 {
+			break
+		}
+		c.do(op, buf[used:used+n])
+		used += n
+	}
+	need = c.parser.Need
+	c.end()
+	return used, need, !c.stopped
+}
+
+// begin starts a batch.
+func (c *Client) begin() {
+	now := time.Now().UnixNano()
+	c.batch.now = now
+	c.lastIn.Store(now)
+	cfg := c.host.Config()
+	c.cfg = cfg
+	c.parser.MaxControlLine = cfg.MaxControlLine
+	c.parser.MaxPayload = int(cfg.MaxPayload)
+	if acc := c.account.Load(); acc != nil {
+		c.parser.MaxPayload = int(c.maxPayload(cfg, acc))
+	}
+	if p := c.pub; p != nil {
+		p.Now = now
+		if g := c.grant.Load(); g != c.seen {
+			c.seen = g
+			p.Forget()
+			p.NoEcho = g.noEcho
+		}
+	}
+}
+
+// end finishes a batch: counters are published, everything touched is flushed.
+func (c *Client) end() {
+	if c.batch.msgs > 0 {
+		c.inMsgs.Add(c.batch.msgs)
+		c.inBytes.Add(c.batch.bytes)
+		c.batch.msgs, c.batch.bytes = 0, 0
+	}
+	if c.pub != nil {
+		c.pub.FlushAll()
+	}
+	if c.batch.self {
+		c.batch.self = false
+		c.Flush()
+	}
+	if c.pub != nil && c.pub.Slow != nil {
+		if c.pub.Wait(c.ctx, c.limit.Load().MaxPending*3/4) {
+			c.host.Stalled(c)
+		}
+	}
+}
+
+// mayStart decides on the first byte that comes before CONNECT.
+func (c *Client) mayStart(b byte) bool {
+	if b|0x20 == 'c' {
+		return true
+	}
+	if c.cfg.Auth.HasNoAuthUser() {
+		return c.implicit()
+	}
+	c.refuseLogin(errors.New("the client did not begin with CONNECT, which this server requires"))
+	return false
+}
+
+// broken ends the connection for a mistake in the protocol.
+func (c *Client) broken(err error) {
+	var we *wire.Error
+	if !errors.As(err, &we) {
+		c.logError("protocol", err)
+		c.fail(sysapi.ParseError, "")
+		return
+	}
+	c.logError("protocol", err)
+	c.fail(reasonOf(we), we.Text)
+}
+
+// do carries out one operation; raw are its bytes, for tracing.
+func (c *Client) do(op wire.Op, raw []byte) {
+	if op != wire.OpConnect && c.grant.Load() == nil && !c.implicit() {
+		return
+	}
+	if c.cfg.Trace {
+		c.traceIn(op, raw)
+	}
+	p := &c.parser
+	switch op {
+	case wire.OpPub:
+		c.publish(&p.Msg)
+	case wire.OpSub:
+		c.subscribe(p.Subject, p.Queue, p.Sid)
+	case wire.OpUnsub:
+		c.unsubscribe(p.Sid, p.Max)
+	case wire.OpPing:
+		c.ping()
+	case wire.OpPong:
+		c.pong()
+	case wire.OpConnect:
+		c.connect(p.Arg)
+	case wire.OpNone, wire.OpInfo, wire.OpOK: // nothing to do
+	}
+}
+
+func (c *Client) ping() {
+	c.reply(pongLine)
+	if c.sawPing {
+		return
+	}
+	c.sawPing = true
+	if c.opts.Load().Protocol >= 1 {
+		c.reply(c.infoLine(true))
+	}
+	c.ready.Store(true)
+}
+
+func (c *Client) publisher() *broker.Publisher {
+	c.pub = broker.New(c.account.Load(), c.id)
+	c.pub.Origin = c
+	c.pub.Now = c.batch.now
+	c.seen = c.grant.Load()
+	c.pub.NoEcho = c.seen.noEcho
+	return c.pub
+}
+
+// publish handles PUB and HPUB.
+func (c *Client) publish(m *wire.Msg) {
+	c.batch.msgs++
+	c.batch.bytes += int64(len(m.Body))
+	g := c.seen
+	p := c.pub
+	if p == nil {
+		p = c.publisher()
+		g = c.seen
+	}
+	opts := c.opts.Load()
+	if m.Header > 0 && !g.headers {
+		c.broken(wire.ErrNoHeaders)
+		return
+	}
+	hit := p.Lookup(m.Subject)
+	if hit.Verdict != allowed {
+		if hit.Verdict == unknown {
+			hit.Verdict = c.judge(g, m.Subject)
+		}
+		if hit.Verdict != allowed && (hit.Verdict == reserved || !c.isOpenReply(m.Subject)) {
+			c.deniedPub(m.Subject)
+			return
+		}
+	}
+	if len(m.Reply) > 0 && isReservedReply(m.Reply) {
+		text := fmt.Sprintf("Permissions Violation for Publish with Reply of %q", m.Reply)
+		c.complain(text)
+		c.log(slog.LevelError, text)
+		return
+	}
+	if opts.Pedantic && (subject.HasEmptyToken(m.Subject) || !subject.IsLiteral(m.Subject)) {
+		c.complain(wire.TextInvalidPubSubject)
+	}
+	if opts.Verbose {
+		c.reply(okLine)
+	}
+	// The original subject: a mapping may change the message's.
+	asked := m.Subject
+	if p.Publish(m, hit) == 0 && opts.NoResponders && len(m.Reply) > 0 {
+		c.noResponders(m.Reply, asked)
+	}
+}
+
+func (c *Client) judge(g *grant, subj []byte) uint8 {
+	switch {
+	case isReserved(subj):
+		return reserved
+	case !g.Permissions.CanPublish(subj):
+		return denied
+	}
+	return allowed
+}
+
+func (c *Client) isOpenReply(subj []byte) bool {
+	c.Lock()
+	defer c.Unlock()
+	return c.replies != nil && c.replies.Take(subj, c.batch.now)
+}
+
+func (c *Client) deniedPub(subj []byte) {
+	text := fmt.Sprintf("Permissions Violation for Publish to %q", subj)
+	c.complain(text)
+	c.log(slog.LevelError, text)
+}
+
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
+}
+
+// isReserved: subjects that only servers publish to.
+func isReserved(subj []byte) bool {
+	return len(subj) > 4 && (subj[0] == '$' || subj[0] == '_') &&
+		(hasPrefix(subj, "_GR_.") || hasPrefix(subj, "$GR.") || hasPrefix(subj, "$NRG."))
+}
+
+// isReservedReply: reply subjects that only servers make.
+func isReservedReply(reply []byte) bool {
+	return (reply[0] == '$' || reply[0] == '_') &&
+		(hasPrefix(reply, "_R_.") || hasPrefix(reply, "_GR_.") || hasPrefix(reply, "$GR.") || hasPrefix(reply, "$JS.ACK."))
+}
+
+// noResponders tells the publisher that nobody listens, on its own plain
+// subscription to the reply subject.
+func (c *Client) noResponders(reply, subj []byte) {
+	// subj may stand in the publisher's memory for mapped subjects, which Lookup does not touch.
+	hit := c.pub.Lookup(reply)
+	for _, s := range hit.Plain {
+		if s.Sink != sublist.Sink(c) {
+			continue
+		}
+		sid := s.Sid()
+		c.Lock()
+		if c.Closing() || s.Gone {
+			c.Unlock()
+			continue
+		}
+		s.Delivered++
+		last := s.Max > 0 && s.Delivered >= uint64(s.Max)
+		before := c.Reserve(len(reply) + len(sid) + len(subj) + 96)
+		after := wire.AppendNoResponders(before, reply, sid, subj)
+		_, over := c.Commit(after, len(after)-len(before))
+		c.CountOut(1, 0)
+		c.Unlock()
+		c.batch.self = true
+		if last {
+			c.exhausted(s)
+		}
+		if over {
+			c.Overflow()
+		}
+		return
+	}
+}

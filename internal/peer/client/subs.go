@@ -1,0 +1,144 @@
+package client
+
+import (
+	"fmt"
+	"log/slog"
+
+	"dunlin/internal/core/perm"
+	"dunlin/internal/core/sublist"
+	"dunlin/internal/proto/subject"
+	"dunlin/internal/proto/wire"
+)
+
+// reservedQueue is a queue name that servers use among themselves.
+const reservedQueue = "_sys_"
+
+func (c *Client) subscribe(subj, queue, sid []byte) {
+	if !subject.Valid(subj) {
+		c.complain(wire.TextInvalidSubject)
+		return
+	}
+	perms := c.grant.Load().Permissions
+	if string(queue) == reservedQueue || !perms.CanSubscribe(subj, queue) {
+		c.deniedSub(subj, queue)
+		return
+	}
+	if max := c.cfg.MaxSubTokens; max > 0 && subject.Tokens(subj) > max {
+		c.complain(fmt.Sprintf("Permissions Violation for Subscription to %q, too many tokens", subj))
+		return
+	}
+	acc := c.account.Load()
+	c.subsMu.Lock()
+	known := c.own.Find(sid) != nil
+	full := !known && (c.cfg.MaxSubs > 0 && c.own.Len() >= c.cfg.MaxSubs || acc.Subs.Full(acc.Limits().MaxSubscriptions))
+	if !known && !full {
+		s := sublist.NewSub(c, subj, queue, sid)
+		s.Filtered = perms.FiltersDelivery(subj, queue)
+		c.own.Add(s)
+		acc.Subs.Insert(s)
+		c.subs.Store(int64(c.own.Len()))
+	}
+	c.subsMu.Unlock()
+	if full {
+		c.complain(wire.TextMaxSubs)
+		c.log(slog.LevelError, wire.TextMaxSubs)
+		return
+	}
+	c.ok()
+}
+
+func (c *Client) deniedSub(subj, queue []byte) {
+	text := fmt.Sprintf("Permissions Violation for Subscription to %q", subj)
+	if len(queue) > 0 {
+		text += fmt.Sprintf(" using queue %q", queue)
+	}
+	c.complain(text)
+	c.log(slog.LevelError, text)
+}
+
+func (c *Client) unsubscribe(sid []byte, max int) {
+	c.subsMu.Lock()
+	if s := c.own.Find(sid); s != nil {
+		c.Lock()
+		wait := max > 0 && s.Delivered < uint64(max)
+		if wait {
+			s.Max = uint32(max)
+		} else {
+			s.Max = 0
+		}
+		c.Unlock()
+		if !wait {
+			c.remove(s)
+		}
+	}
+	c.subsMu.Unlock()
+	c.ok()
+}
+
+// remove ends s. Under subsMu.
+func (c *Client) remove(s *sublist.Sub) {
+	c.Lock()
+	s.Gone = true
+	c.Unlock()
+	c.own.Remove(s)
+	if acc := c.account.Load(); acc != nil {
+		acc.Subs.Remove(s)
+	}
+	c.subs.Store(int64(c.own.Len()))
+}
+
+// exhausted ends a subscription that has got all it asked for; called by who
+// delivered the last message.
+func (c *Client) exhausted(s *sublist.Sub) {
+	c.subsMu.Lock()
+	c.remove(s)
+	c.subsMu.Unlock()
+}
+
+// dropSubs ends all subscriptions.
+func (c *Client) dropSubs() {
+	c.subsMu.Lock()
+	defer c.subsMu.Unlock()
+	acc := c.account.Load()
+	if acc == nil || c.own.Len() == 0 {
+		return
+	}
+	c.Lock()
+	c.own.All(func(s *sublist.Sub) bool { s.Gone = true; return true })
+	c.Unlock()
+	c.own.All(func(s *sublist.Sub) bool { acc.Subs.Remove(s); return true })
+	c.own = sublist.Own{}
+	c.subs.Store(0)
+}
+
+// revoke ends the subscriptions that perms do not allow, and tells the client
+// of each.
+func (c *Client) revoke(perms *perm.Set) {
+	c.subsMu.Lock()
+	var denied []*sublist.Sub
+	c.own.All(func(s *sublist.Sub) bool {
+		subj, queue := []byte(s.Subject()), []byte(s.Queue())
+		if !perms.CanSubscribe(subj, queue) {
+			denied = append(denied, s)
+			return true
+		}
+		filtered := perms.FiltersDelivery(subj, queue)
+		c.Lock()
+		s.Filtered = filtered
+		c.Unlock()
+		return true
+	})
+	for _, s := range denied {
+		c.remove(s)
+	}
+	c.subsMu.Unlock()
+	for _, s := range denied {
+		text := fmt.Sprintf("Permissions Violation for Subscription to %q (sid %q)", s.Subject(), s.Sid())
+		c.Send(wire.AppendErr(nil, text))
+		c.log(slog.LevelInfo, text)
+	}
+}
+
+// Subs calls fn for every subscription until it returns false; for monitoring,
+// without holding anything up.
+func (c *Client) Subs(fn func(*sublist.Sub) bool) { c.own.All(fn) }

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"dunlin/internal/ops/config"
+)
+
+// ReloadOptions puts opts in force while the server runs. Everything is
+// verified first; on an error nothing has changed.
+func (s *Server) ReloadOptions(opts *Options) error {
+	s.reloads.Lock()
+	defer s.reloads.Unlock()
+	s.life.Lock()
+	ok := s.phase == running
+	s.life.Unlock()
+	if !ok {
+		return ErrNotRunning
+	}
+	old := s.opts.Load()
+	opts = opts.Clone()
+	opts.SetDefaults()
+	if opts.ServerName == "" {
+		opts.ServerName = old.ServerName
+	}
+	if err := opts.Validate(); err != nil {
+		return err
+	}
+	changes, unsupported := config.Diff(old, opts)
+	var errs []error
+	for _, c := range unsupported {
+		errs = append(errs, fmt.Errorf("%s cannot be changed while the server runs: restart it", c.Name))
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	r, err := s.compile(opts)
+	if err != nil {
+		return err
+	}
+	s.commit(r)
+	s.applyToClients()
+	for _, c := range changes {
+		s.log.Info("Reloaded: " + c.String())
+	}
+	s.log.Info("Reloaded server configuration")
+	return nil
+}
+
+// applyToClients makes the connected clients meet the new rules.
+func (s *Server) applyToClients() {
+	cfg := s.cfg.Load()
+	opts := s.opts.Load()
+	list := s.clients.all()
+	left := 0
+	for _, c := range list {
+		if c.Reauthorize(cfg) {
+			left++
+		}
+	}
+	s.evictOver(list, left, opts.MaxConn)
+}

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"sync"
+
+	"dunlin/internal/core/account"
+)
+
+// tenants holds the accounts by name. An account that the configuration drops
+// stays in memory for whoever is still bound to it, but cannot be joined.
+type tenants struct {
+	mu     sync.RWMutex
+	byName map[string]*account.Account
+}
+
+func (t *tenants) get(name string) *account.Account {
+	if name == "" {
+		name = account.Global
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if a := t.byName[name]; a != nil && !a.Gone() {
+		return a
+	}
+	return nil
+}
+
+// ensure returns the account of that name, made if need be.
+func (t *tenants) ensure(name string) *account.Account {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byName == nil {
+		t.byName = make(map[string]*account.Account)
+	}
+	a := t.byName[name]
+	if a == nil {
+		a = account.New(name)
+		t.byName[name] = a
+	}
+	a.SetGone(false)
+	return a
+}
+
+// keep marks every account that is not in names as gone.
+func (t *tenants) keep(names map[string]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, a := range t.byName {
+		if !names[name] {
+			a.SetGone(true)
+		}
+	}
+}
+
+func (t *tenants) all() []*account.Account {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := make([]*account.Account, 0, len(t.byName))
+	for _, a := range t.byName {
+		if !a.Gone() {
+			list = append(list, a)
+		}
+	}
+	return list
+}
