@@ -97,6 +97,11 @@ type Options struct {
 	// this version does not serve yet (cluster, jetstream, ...), in the order
 	// of the file, each once. The server warns of each at start.
 	Later []string
+	// LaterKeys are the same, each with its place and its area; String gives
+	// the text of the warning.
+	LaterKeys []LaterKey
+	// Warnings are what a server logs and starts in spite of.
+	Warnings []Problem
 	// StoreDir and JetStream: remembered for later areas.
 	JetStream bool
 	StoreDir  string

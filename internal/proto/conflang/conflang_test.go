@@ -162,7 +162,9 @@ func TestDigestsOfTheReference(t *testing.T) {
 		}
 		tree, err := Parse(filepath.Join("testdata/digest", name), data, Source{
 			ReadFile: func(path string, _ int64) ([]byte, error) { return os.ReadFile(path) },
-			Env:      func(name string) (string, bool) { return map[string]string{"DIGEST_PORT": "14222"}[name], name == "DIGEST_PORT" },
+			Env: func(name string) (string, bool) {
+				return map[string]string{"DIGEST_PORT": "14222"}[name], name == "DIGEST_PORT"
+			},
 		})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -62,6 +62,9 @@ func (t *Tree) Print() []byte {
 	return b
 }
 
+// Print writes one value in the language.
+func (v *Value) Print() []byte { return printValue(nil, v, 0) }
+
 func printEntry(b []byte, e *Entry, level int) []byte {
 	b = append(b, strings.Repeat("  ", level)...)
 	b = printKey(b, e.Key)

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"dunlin/internal/core/perm"
+	"dunlin/internal/engine/authn"
+)
+
+// Validate says what keeps a server from starting with these options although
+// each of them is well formed. It expects SetDefaults to have been called, and
+// returns a *Problems with every mistake, or nil.
+func (o *Options) Validate() error {
+	v := &validation{o: o}
+	v.ports()
+	v.limits()
+	v.users()
+	v.tenants()
+	v.lameDuck()
+	if len(v.list) == 0 {
+		return nil
+	}
+	return &Problems{v.list}
+}
+
+type validation struct {
+	o    *Options
+	list []Problem
+}
+
+func (v *validation) fail(format string, args ...any) {
+	v.list = append(v.list, Problem{Msg: fmt.Sprintf(format, args...)})
+}
+
+func (v *validation) ports() {
+	o := v.o
+	for _, p := range []struct {
+		name string
+		port int
+		free bool // may be -1
+	}{{"port", o.Port, true}, {"http_port", o.HTTPPort, true}, {"https_port", o.HTTPSPort, true}, {"prof_port", o.ProfPort, true}} {
+		if p.port > 65535 || p.port < -1 {
+			v.fail("%s is %d; expected 1 to 65535, or -1 for any free port", p.name, p.port)
+		}
+	}
+	if o.HTTPPort != 0 && o.HTTPSPort != 0 {
+		v.fail("http (port %d) and https (port %d) are both given; expected one of them", o.HTTPPort, o.HTTPSPort)
+	}
+	if o.HTTPSPort != 0 && (o.TLS == nil || o.TLS.CertFile == "" && len(o.TLS.Certs) == 0) {
+		v.fail("https needs a certificate; expected a tls block with cert_file and key_file")
+	}
+	if o.ClientAdvertise != "" && strings.Contains(o.ClientAdvertise, ":") {
+		if _, _, err := net.SplitHostPort(o.ClientAdvertise); err != nil {
+			v.fail("client_advertise is %q; expected \"host\" or \"host:port\"", o.ClientAdvertise)
+		}
+	}
+	if strings.ContainsAny(o.ServerName, " \t\r\n") {
+		v.fail("server_name is %q; expected one word", o.ServerName)
+	}
+	if !slices.Contains(writeTimeouts, o.WriteTimeout) && o.WriteTimeout != "" {
+		v.fail("write_timeout is %q; expected one of %s", o.WriteTimeout, strings.Join(writeTimeouts, ", "))
+	}
+}
+
+func (v *validation) limits() {
+	o := v.o
+	if int64(o.MaxPayload) > o.MaxPending {
+		v.fail("max_payload (%d) is larger than max_pending (%d); expected at most that", o.MaxPayload, o.MaxPending)
+	}
+	if o.MaxClosedClients < 0 {
+		v.fail("max_closed_clients is %d; expected 0 or more", o.MaxClosedClients)
+	}
+}
+
+func (v *validation) users() {
+	o := v.o
+	if name := o.Auth.NoAuthUser; name != "" {
+		switch {
+		case len(o.Auth.Users) == 0:
+			v.fail("no_auth_user is %q, but there are no users; expected authorization.users or users of an account", name)
+		case findUser(&o.Auth, name) == nil:
+			v.fail("no_auth_user is %q, which is no user or nkey of the configuration; expected one of its users", name)
+		}
+	}
+	if o.Auth.Username != "" && o.Auth.Token != "" {
+		v.fail("a user and a token are both given; expected one of them")
+	}
+	for _, key := range o.Auth.TrustedProxies {
+		if key == "" {
+			v.fail("an entry of proxies.trusted has no key; expected a public nkey")
+		}
+	}
+	seen := make(map[*perm.Permissions]bool)
+	check := func(whose string, p *perm.Permissions) {
+		if p == nil || seen[p] {
+			return
+		}
+		seen[p] = true
+		if _, err := perm.Compile(p); err != nil {
+			v.fail("the permissions of %s cannot be used: %v", whose, err)
+		}
+	}
+	check("the single user", o.Auth.SingleUserPermissions)
+	for _, u := range o.Auth.Users {
+		check("user "+fmt.Sprintf("%q", u.Name+u.Nkey), u.Permissions)
+	}
+}
+
+func (v *validation) tenants() {
+	o := v.o
+	known := map[string]bool{GlobalAccount: true}
+	for _, a := range o.Accounts {
+		switch {
+		case a.Name == GlobalAccount || a.Name == "":
+			v.fail("the account name %q is reserved; expected another one", a.Name)
+		case known[a.Name]:
+			v.fail("the account %q is defined twice; expected each once", a.Name)
+		}
+		known[a.Name] = true
+	}
+	if o.SystemAccount != "" && o.SystemAccount != DefaultSystemAccount && !known[o.SystemAccount] && !o.operatorMode() {
+		v.fail("system_account is %q, which is not defined; expected a key in accounts", o.SystemAccount)
+	}
+	unknown := func(u *authn.User) bool {
+		return u.Account != "" && !known[u.Account] && u.Account != o.SystemAccount
+	}
+	for _, u := range o.Auth.Users {
+		if unknown(u) {
+			v.fail("user %q belongs to the account %q, which is not defined", u.Name+u.Nkey, u.Account)
+		}
+	}
+}
+
+// operatorMode says that accounts come from JWTs, which this version does not
+// serve: then nothing can be said about their names.
+func (o *Options) operatorMode() bool {
+	return slices.ContainsFunc(o.LaterKeys, func(l LaterKey) bool { return l.Path == "operator" || l.Path == "trusted_keys" })
+}
+
+func (v *validation) lameDuck() {
+	o := v.o
+	if o.LameDuckGracePeriod >= o.LameDuckDuration {
+		v.fail("lame_duck_grace_period (%s) is not shorter than lame_duck_duration (%s); expected less", o.LameDuckGracePeriod, o.LameDuckDuration)
+	}
+}
