@@ -5,7 +5,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dunlin/bench/internal/fakebroker"
 )
+
+func newFake(t *testing.T) *fakebroker.Broker {
+	t.Helper()
+	f, err := fakebroker.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
+}
 
 func snap() (Usage, error) { return Usage{CPU: time.Second}, nil }
 
@@ -42,7 +54,7 @@ func TestRunAccountsForEveryMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			res, err := Run(short(spec), Access{Addr: f.addr}, snap)
+			res, err := Run(short(spec), Access{Addr: f.Addr()}, snap)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,9 +66,7 @@ func TestRunAccountsForEveryMessage(t *testing.T) {
 			if spec.Kind == Request && len(res.Latency) == 0 {
 				t.Error("no latencies")
 			}
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if spec.ChurnPerSecond > 0 && f.unsubs == 0 {
+			if _, unsubs := f.Interest(); spec.ChurnPerSecond > 0 && unsubs == 0 {
 				t.Error("nobody unsubscribed")
 			}
 		})
@@ -65,7 +75,7 @@ func TestRunAccountsForEveryMessage(t *testing.T) {
 
 func TestStalledSubscriberIsLeftOut(t *testing.T) {
 	f := newFake(t)
-	res, err := Run(short(Spec{Flows: 3, Pubs: 1, Subs: 1, Stall: true}), Access{Addr: f.addr}, snap)
+	res, err := Run(short(Spec{Flows: 3, Pubs: 1, Subs: 1, Stall: true}), Access{Addr: f.Addr()}, snap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +112,8 @@ func TestRunNoticesLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			f.lie, f.reorderAt = c.lie, c.reorderAt
-			res, err := Run(short(c.spec), Access{Addr: f.addr}, snap)
+			f.Copies, f.HoldBack = c.lie, c.reorderAt
+			res, err := Run(short(c.spec), Access{Addr: f.Addr()}, snap)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, %+v; expected an error with %q", err, res, c.want)
 			}
@@ -119,7 +129,7 @@ func TestMemoryKinds(t *testing.T) {
 		return Usage{RSS: rss, CPU: time.Duration(rss)}, nil
 	}
 	for _, kind := range []Kind{Idle, Subscriptions} {
-		res, err := Run(Spec{Kind: kind, Count: 25}, Access{Addr: f.addr}, growing)
+		res, err := Run(Spec{Kind: kind, Count: 25}, Access{Addr: f.Addr()}, growing)
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -127,12 +137,10 @@ func TestMemoryKinds(t *testing.T) {
 			t.Errorf("%s: %+v", kind, res)
 		}
 	}
-	// One for each connection and the first of each kind; subscriptions end with
-	// their connection only in a real server.
-	if f.mu.Lock(); len(f.subs) != 26+26 {
-		t.Errorf("%d subscriptions, expected 52", len(f.subs))
+	// One for each connection, one for each subscription, and a first of both.
+	if subs, _ := f.Interest(); subs != 26+26 {
+		t.Errorf("%d subscriptions, expected 52", subs)
 	}
-	f.mu.Unlock()
 }
 
 func TestFramesNameWhatIsWrong(t *testing.T) {
@@ -217,7 +225,7 @@ func TestMixedCountsItsDeliveries(t *testing.T) {
 		seen[subject]++
 		here := int64(0)
 		for _, f := range filters {
-			if fakeMatch(f, subject) {
+			if fakebroker.Match(f, subject) {
 				here++
 			}
 		}

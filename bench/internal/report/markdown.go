@@ -167,35 +167,36 @@ func Circumstances(r Report) string {
 	var b strings.Builder
 	names := make([]string, 0, len(r.Servers))
 	for _, s := range r.Servers {
+		if s.Name == "dunlin" && r.Revision != "" {
+			s.Version += " (" + r.Revision + ")"
+		}
 		names = append(names, s.Version)
-	}
-	if r.Revision != "" {
-		names[len(names)-1] += " (" + r.Revision + ")"
 	}
 	fmt.Fprintf(&b, "%s, %s, %d cores, %s, %s.\n", strings.Join(names, " and "), r.Machine.Model, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
 	fmt.Fprintf(&b, "%d rounds of %.3g s after %.3g s of warm-up; medians; %s.\n", r.Rounds, r.Duration, r.Warmup, r.When.UTC().Format("2006-01-02"))
 	if r.Profiled {
 		b.WriteString("Servers were being profiled: the figures are not for publishing.\n")
 	}
-	if n := disturbed(r); n > 0 {
-		fmt.Fprintf(&b, "In %d runs other programs kept more than a tenth of a core busy.\n", n)
+	if n, of := disturbed(r); n > 0 {
+		fmt.Fprintf(&b, "Runs beside which other programs kept more than a tenth of a core busy: %d of %d.\n", n, of)
 	}
 	return b.String()
 }
 
-// disturbed counts runs beside which something else ran.
-func disturbed(r Report) (n int) {
+// disturbed counts the runs beside which something else ran, of all.
+func disturbed(r Report) (n, of int) {
 	const share = 0.1
 	for _, row := range r.Rows {
 		for _, s := range row.Sides {
 			for _, v := range s.Rounds[scenario.Foreign] {
+				of++
 				if v > share {
 					n++
 				}
 			}
 		}
 	}
-	return n
+	return n, of
 }
 
 // Markdown is the whole report for people.

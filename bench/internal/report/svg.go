@@ -18,8 +18,8 @@ type bar struct {
 
 // Geometry of the plot, in SVG user units.
 const (
-	plotWidth  = 920
-	labelWidth = 330
+	plotWidth  = 960
+	labelWidth = 365
 	rightRoom  = 190
 	barPitch   = 24
 	barHeight  = 14
@@ -71,13 +71,20 @@ func bars(r Report) []bar {
 				continue
 			}
 			if c.Metric != scenario.CPU {
-				b.label += ": " + measured(c.Metric, row.Unit)
+				b.label += ", " + plotWord(c.Metric)
 			}
 			b.figures = Figure(c.Metric, peer.value(c.Metric)) + " → " + Figure(c.Metric, judged.value(c.Metric))
 			out = append(out, b)
 		}
 	}
 	return out
+}
+
+func plotWord(m scenario.Metric) string {
+	if m == scenario.RSS {
+		return "RSS"
+	}
+	return string(m)
 }
 
 // SVG draws the ratios as bars, the floors as ticks.
@@ -103,13 +110,11 @@ func SVG(r Report) string {
 	text(&b, 20, 30, "title", "", title)
 	text(&b, 20, 50, "quiet", "", "server CPU for the same work unless said; 128-byte payloads unless said; medians. The tick is the floor.")
 	for v := 0.0; v <= top+step/2; v += step {
-		class := "grid"
-		if v == 1 {
-			class = "one"
-		}
-		fmt.Fprintf(&b, `<line class="%s" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", class, x(v), x(v), topRoom-8, height-footRoom+4)
+		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", x(v), x(v), topRoom-8, height-footRoom+4)
 		text(&b, x(v), float64(height-footRoom+20), "quiet", "middle", fmt.Sprintf("%g×", v))
 	}
+	// As good as the other.
+	fmt.Fprintf(&b, `<line class="one" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", x(1), x(1), topRoom-8, height-footRoom+4)
 	for i, row := range bars {
 		y := float64(topRoom + i*barPitch)
 		class := "bar"

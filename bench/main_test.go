@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dunlin/bench/internal/report"
+	"dunlin/bench/internal/scenario"
+)
+
+func TestParse(t *testing.T) {
+	o, err := parse([]string{"-self", "-rounds", "3"})
+	if err != nil || o.servers != "nats-server,nats-server" || o.rounds != 3 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, bad := range [][]string{{"-rounds", "0"}, {"-duration", "0s"}, {"-servers", "a,b,c"}, {"row"}} {
+		if _, err := parse(bad); err == nil {
+			t.Errorf("%v was accepted", bad)
+		}
+	}
+}
+
+func TestRunSaysWhatIsWrong(t *testing.T) {
+	for want, o := range map[string]options{
+		"no row matches": {rows: "^nothing$"},
+		"-rows":          {rows: "("},
+		"is not known":   {rows: "^1-1-128$", servers: "gnatsd"},
+	} {
+		if err := run(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, expected %q", err, want)
+		}
+	}
+}
+
+func TestListShowsEveryRow(t *testing.T) {
+	var b bytes.Buffer
+	if err := list(&b, scenario.Table()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n != len(scenario.Table()) {
+		t.Errorf("%d lines for %d rows", n, len(scenario.Table()))
+	}
+}
+
+// The README that is checked in has the markers -update-readme needs.
+func TestWriteUpdatesTheReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	o := options{out: filepath.Join(dir, "results"), readme: filepath.Join(dir, "README.md")}
+	if err := os.WriteFile(o.readme, readme, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rep := report.Report{Rounds: 5, Revision: "abc"}
+	if err := write(o, rep); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(o.readme)
+	if err != nil || !strings.Contains(string(got), "5 rounds") || strings.Contains(string(got), "Not measured yet") {
+		t.Errorf("%v: %s", err, got)
+	}
+	for _, name := range []string{"results.json", "results.md", "results.svg"} {
+		if _, err := os.Stat(filepath.Join(o.out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
