@@ -30,6 +30,12 @@ func TestRingKeepsTheLatest(t *testing.T) {
 	if !slices.Equal(ids, []uint64{2, 3, 4}) || r.Total() != 5 {
 		t.Errorf("ring holds %v of %d", ids, r.Total())
 	}
+	r.Add(Conn{Reason: sysapi.Kicked}, nil)
+	r.Add(Conn{Reason: 200}, nil)
+	r.Add(Conn{Reason: 201}, nil)
+	if by := r.ByReason(); by["Kicked"] != 1 || by["Unknown State"] != 2 || by[""] != 5 || len(by) != 3 {
+		t.Errorf("by reason: %v", by)
+	}
 	var none *Ring
 	none.Add(Conn{}, nil)
 	zero := NewRing(0)

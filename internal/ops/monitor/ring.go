@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"sync"
+
+	"dunlin/internal/proto/sysapi"
 )
 
 // subsOfClosedMax is how many subscriptions are remembered of a connection
@@ -31,8 +33,9 @@ type Ring struct {
 	next  int
 	max   int
 	total uint64
-	subs  int // of all entries
-	bare  int // so many of the oldest have no subscriptions to drop
+	by    [256]uint64 // total by reason
+	subs  int         // of all entries
+	bare  int         // so many of the oldest have no subscriptions to drop
 }
 
 // NewRing remembers up to max connections; with 0 or less, none.
@@ -56,6 +59,7 @@ func (r *Ring) Add(c Conn, subs []Sub) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total++
+	r.by[c.Reason]++
 	if r.max <= 0 {
 		return
 	}
@@ -105,4 +109,21 @@ func (r *Ring) Total() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.total
+}
+
+// ByReason is how many connections were ever added, by the text of the reason;
+// reasons that never happened are left out.
+func (r *Ring) ByReason() map[string]uint64 {
+	by := map[string]uint64{}
+	if r == nil {
+		return by
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, n := range r.by {
+		if n > 0 {
+			by[sysapi.CloseReason(i).String()] += n
+		}
+	}
+	return by
 }
