@@ -47,7 +47,9 @@ func (x *certIndex) find(cs *tls.ConnectionState) (u *user, subject string) {
 		return nil, ""
 	}
 	cert := cs.PeerCertificates[0]
-	subject = cert.Subject.String()
+	// Not Subject.String(), which adds the attributes it has no name for,
+	// domain components among them, as hex.
+	subject = cert.Subject.ToRDNSequence().String()
 	for _, names := range [][]string{cert.EmailAddresses, cert.DNSNames, uris(cert)} {
 		for _, n := range names {
 			if u := x.byName[n]; u != nil {
