@@ -114,7 +114,7 @@ func (l *Logging) Prepare(o Options) (*Change, error) {
 	_, toStream := c.next.dest.(stream)
 	f := &c.next.format
 	f.json, f.time, f.utc = o.Format == "json", o.Time, o.TimeUTC
-	f.colour = toStream && !f.json && wantsColour(l.stderr)
+	f.colour = toStream && !f.json && WantsColour(l.stderr)
 	if !toSyslog {
 		f.pid = os.Getpid()
 	}

@@ -20,7 +20,8 @@ func IsTerminal(f *os.File) bool {
 	return err == nil && answer
 }
 
-// wantsColour follows no-color.org and dumb terminals besides.
-func wantsColour(f *os.File) bool {
+// WantsColour reports whether what is printed to f should be coloured: f is a
+// terminal, not a dumb one, and NO_COLOR is not set.
+func WantsColour(f *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && IsTerminal(f)
 }
