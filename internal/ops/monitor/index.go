@@ -48,7 +48,7 @@ func indexLinks(withMetrics bool) []linkGroup {
 				{"state=closed&sort=stop&auth=true", "closed, with reasons"}}},
 			{"subsz", "Subscriptions", "The interest table and how well its cache does",
 				[]more{{"subs=1", "with the list"}}},
-			{"accountz", "Accounts", "Tenants of this server; acc=NAME tells of one", nil},
+			{"accountz", "Accounts", "Tenants of this server; add ?acc=NAME for one of them", nil},
 			{"accstatz", "Account statistics", "Connections, messages and bytes of each account",
 				[]more{{"unused=1", "idle ones too"}}},
 		}},
