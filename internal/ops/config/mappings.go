@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -116,7 +117,8 @@ func percentage(low int64) func(*conflang.Value) string {
 	}
 }
 
-// checkRule looks at a rule as a whole.
+// checkRule looks at a rule as a whole. What is wrong with a transform is said
+// by the room that runs it, without naming the source once more.
 func checkRule(rule *mapping.Rule) error {
 	sum := make(map[string]int)
 	seen := make(map[string]bool)
@@ -129,5 +131,10 @@ func checkRule(rule *mapping.Rule) error {
 			return fmt.Errorf("the weights add up to %d; expected at most 100", sum[d.Cluster])
 		}
 	}
-	return nil
+	_, err := mapping.Compile([]mapping.Rule{*rule})
+	var one *mapping.RuleError
+	if errors.As(err, &one) && one.Destination != "" {
+		return fmt.Errorf("destination %q: %w", one.Destination, one.Err)
+	}
+	return err
 }

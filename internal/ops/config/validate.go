@@ -85,9 +85,6 @@ func (v *validation) users() {
 			v.fail("no_auth_user is %q, which is no user or nkey of the configuration; expected one of its users", name)
 		}
 	}
-	if o.Auth.Username != "" && o.Auth.Token != "" {
-		v.fail("a user and a token are both given; expected one of them")
-	}
 	for _, key := range o.Auth.TrustedProxies {
 		if key == "" {
 			v.fail("an entry of proxies.trusted has no key; expected a public nkey")

@@ -1,0 +1,157 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Change is one option that differs between two configurations.
+type Change struct {
+	Name string // key of the top level, or the path of a key of a later area
+	// Old and New are what to show of the values; empty for options that are
+	// too large to show or hold secrets.
+	Old, New string
+	// Later: the key belongs to an area that this version does not serve, so
+	// that the change has no effect.
+	Later bool
+}
+
+// String is the change as a log line has it.
+func (c Change) String() string {
+	if c.Old == "" && c.New == "" {
+		return c.Name
+	}
+	return fmt.Sprintf("%s (from %s to %s)", c.Name, c.Old, c.New)
+}
+
+// option is one row of what Diff compares.
+type option struct {
+	name   string
+	reload bool
+	hidden bool // not shown
+	get    func(o *Options) any
+}
+
+// options is every key of the top level that is served, as one value each.
+// Keys that share a field (host and listen) are one option.
+func options() []option {
+	var all []option
+	for _, k := range top.keys {
+		if k.bind == nil || k.later != "" {
+			continue
+		}
+		switch k.name {
+		case "no_auth_user": // part of authorization
+			continue
+		case "server_tags":
+			all = append(all, option{k.name, k.reload, false, func(o *Options) any { return o.Tags }})
+			continue
+		}
+		all = append(all, option{k.name, k.reload, k.secret, func(o *Options) any {
+			return reflect.ValueOf(k.bind(o)).Elem().Interface()
+		}})
+	}
+	shown := func(name string, reload bool, get func(o *Options) any) {
+		all = append(all, option{name, reload, false, get})
+	}
+	hidden := func(name string, reload bool, get func(o *Options) any) {
+		all = append(all, option{name, reload, true, get})
+	}
+	shown("http_host", false, func(o *Options) any { return o.HTTPHost })
+	shown("dont_listen", false, func(o *Options) any { return o.DontListen })
+	shown("trace_verbose", true, func(o *Options) any { return o.TraceVerbose })
+	shown("log_format", false, func(o *Options) any { return o.LogFormat })
+	hidden("server_metadata", true, func(o *Options) any { return o.Metadata })
+	hidden("feature_flags", false, func(o *Options) any { return o.FeatureFlags })
+	hidden("mappings", true, func(o *Options) any { return o.Mappings })
+	hidden("accounts", true, func(o *Options) any { return o.Accounts })
+	hidden("tls", true, func(o *Options) any { return o.TLS })
+	hidden("proxies", true, func(o *Options) any { return o.Auth.TrustedProxies })
+	hidden("authorization", true, func(o *Options) any {
+		a := o.Auth
+		a.TrustedProxies, a.SystemAccount, a.VerifyAndMap = nil, "", false
+		return a
+	})
+	return all
+}
+
+// Diff names every option that differs between two configurations that both
+// have their defaults: those that a running server takes over, and those that
+// only a restart can change. If there is one of the latter, the whole reload is
+// to be refused.
+func Diff(old, new *Options) (changes, unsupported []Change) {
+	for _, opt := range options() {
+		a, b := opt.get(old), opt.get(new)
+		if same(a, b) {
+			continue
+		}
+		c := Change{Name: opt.name}
+		if !opt.hidden {
+			c.Old, c.New = shownValue(a), shownValue(b)
+		}
+		if opt.reload {
+			changes = append(changes, c)
+		} else {
+			unsupported = append(unsupported, c)
+		}
+	}
+	return append(changes, laterChanges(old, new)...), unsupported
+}
+
+// same treats an empty list as no list: a file that says "tags: []" changes
+// nothing over one that does not name them. Inside a value the difference
+// counts, because permissions that allow nothing are not those that allow all.
+func same(a, b any) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	switch x.Kind() {
+	case reflect.Slice, reflect.Map:
+		if x.Len() == 0 && y.Len() == 0 {
+			return true
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func laterChanges(old, new *Options) (changes []Change) {
+	before := make(map[string]string)
+	for _, l := range old.LaterKeys {
+		before[l.Path] = l.digest
+	}
+	for _, l := range new.LaterKeys {
+		digest, ok := before[l.Path]
+		delete(before, l.Path)
+		if !ok || digest != l.digest {
+			changes = append(changes, Change{Name: l.Path, Later: true})
+		}
+	}
+	for _, l := range old.LaterKeys {
+		if _, gone := before[l.Path]; gone {
+			changes = append(changes, Change{Name: l.Path, Later: true})
+		}
+	}
+	return changes
+}
+
+// shownMax keeps one change on one line of a log.
+const shownMax = 200
+
+func shownValue(v any) string {
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = strconv.Quote(v)
+	case []string:
+		s = "[" + strings.Join(v, ", ") + "]"
+	case time.Duration:
+		s = v.String()
+	default:
+		s = fmt.Sprint(v)
+	}
+	if len(s) > shownMax {
+		s = s[:shownMax] + "..."
+	}
+	return s
+}
