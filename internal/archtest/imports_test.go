@@ -14,7 +14,11 @@ var floors = []string{
 
 // siblings are the imports between rooms of one floor, "importer imported",
 // with a reason each.
-var siblings = map[string]string{}
+var siblings = map[string]string{
+	"internal/core/account internal/core/mapping": "an account has the table of mappings in force",
+	"internal/core/account internal/core/sublist": "an account has its interest table",
+	"internal/peer/client internal/peer/conn":     "conn is what all kinds of remote end share",
+}
 
 // guest is a third-party module that may be imported.
 type guest struct {

@@ -1,0 +1,82 @@
+# Everything a person does with this repository. `make` alone lists it.
+
+SHELL    := /bin/sh
+GO       ?= go
+PORT     ?= 4222
+ARGS     ?=
+FUZZTIME ?= 30s
+SOAKTIME ?= 20m
+
+BINARY := bin/dunlin
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-race fuzz soak bench conformance lint fmt docs clean
+
+##@ Use it
+run: build ## start the server on port 4222 (PORT=…, ARGS="-m 8222 …")
+	@if [ -t 1 ]; then b=$$(printf '\033[1m'); c=$$(printf '\033[36m'); n=$$(printf '\033[0m'); fi; \
+	printf '%s\n' \
+	  "$${b}Dunlin$$n at $${c}nats://localhost:$(PORT)$$n — stop it with Ctrl-C. A first try, in two other terminals:" \
+	  "" \
+	  "    $${c}$(urlvar)go run ./examples/subscriber$$n" \
+	  "    $${c}$(urlvar)go run ./examples/publisher$$n" \
+	  ""
+	@exec $(BINARY) -p $(PORT) $(ARGS)
+
+build: ## build bin/dunlin
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/dunlin
+
+##@ Check it
+test: lint ## everything that must be green: format, vet, all tests with the race detector
+	$(GO) test -race -timeout 20m ./...
+	$(GO) -C bench test -timeout 5m ./...
+	$(GO) -C conformance test -timeout 15m ./...
+
+test-race: ## all tests of the server with the race detector, none taken from the cache
+	$(GO) test -race -count 1 -timeout 20m ./...
+
+lint: ## gofmt, go vet, and the rules of the house
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt does it):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) -C bench vet ./...
+	$(GO) -C conformance vet ./...
+	$(GO) test ./internal/archtest
+
+fuzz: ## every fuzz target for FUZZTIME (30s); new inputs that matter are kept in Go's cache
+	@set -e; for file in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
+	    echo "$$target ($${file%/*})"; \
+	    (cd "$${file%/*}" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .); \
+	  done; \
+	done
+
+conformance: ## the same conversations with Dunlin and as recorded from a real nats-server; official clients
+	$(GO) -C conformance test -count 1 -timeout 30m -v ./...
+
+soak: ## clients that come, talk and die at random for SOAKTIME (20m); nothing may be lost or left behind
+	$(GO) test -run '^TestSoak$$' -count 1 -timeout 0 -v ./examples/soak -args -soak $(SOAKTIME)
+
+##@ Measure it
+bench: ## measure against nats-server side by side, and renew the table in bench/README.md (half an hour)
+	cd bench && $(GO) run . -update-readme
+
+##@ Keep it
+fmt: ## format all Go files
+	git ls-files -co --exclude-standard '*.go' | xargs gofmt -w
+
+docs: ## show the documentation of the embeddable package
+	$(GO) doc -all ./server
+
+clean: ## remove what was built
+	rm -rf bin
+
+help:
+	@if [ -t 1 ]; then b=$$(printf '\033[1m'); c=$$(printf '\033[36m'); n=$$(printf '\033[0m'); fi; \
+	awk -v b="$$b" -v c="$$c" -v n="$$n" 'BEGIN { FS = ":.*## "; printf "%sDunlin%s: a server for every NATS client.\n", b, n } \
+	  /^##@ / { printf "\n%s%s%s\n", b, substr($$0, 5), n } \
+	  /^[a-z-]+:.*## / { printf "  %smake %-12s%s %s\n", c, $$1, n, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# What the example programs need to be told when the port is another one.
+urlvar = $(if $(filter-out 4222,$(PORT)),NATS_URL=nats://localhost:$(PORT) )
