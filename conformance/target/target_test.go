@@ -66,7 +66,7 @@ func TestCrashed(t *testing.T) {
 	for log, want := range map[string]string{
 		"[INF] fine\npanic: nil map\n\ngoroutine 1 [running]:": "panic: nil map",
 		"WARNING: DATA RACE\n":                                 "WARNING: DATA RACE",
-		"[INF] don't panic: all is well":                        "",
+		"[INF] don't panic: all is well":                       "",
 	} {
 		if got := Crashed(log); got != want {
 			t.Errorf("%q: got %q, want %q", log, got, want)
