@@ -98,9 +98,9 @@ func (r *reader) subjectList(v *conflang.Value, path string, queues bool) []stri
 	if v.Kind == conflang.String {
 		items = []*conflang.Value{v}
 	}
-	// Not nil even if it is empty: an allow list without entries allows
-	// nothing, no allow list allows everything.
-	list := make([]string, 0, len(items))
+	// A list without entries stays nil: nats-server reads an empty allow list
+	// as no list, and allows everything.
+	var list []string
 	for _, item := range items {
 		if item.Kind != conflang.String {
 			r.fail(item.Pos, "an entry of %s is %s; expected a subject", path, item.Kind)
@@ -161,8 +161,10 @@ func (r *reader) finish() {
 	if b := r.auth; b != nil {
 		o.Auth.Username, o.Auth.Password, o.Auth.Token = b.user, b.pass, b.token
 		o.Auth.Timeout, o.Auth.ProxyRequired = b.timeout, b.proxyRequired
-		if len(b.users) == 0 {
-			o.Auth.SingleUserPermissions = b.permissions
+		if b.permissions != nil && len(b.users) == 0 && (b.user != "" || b.hasToken) {
+			// As in nats-server. To obey them here would shut clients out
+			// that work there; the least is to say so.
+			r.note(b.at, "permissions in authorization are for its users; they do not restrict a single user or a token")
 		}
 		r.addUsers(b.users, "", b.permissions, seen)
 	}

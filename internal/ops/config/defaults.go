@@ -96,6 +96,7 @@ func (o *Options) Clone() *Options {
 	c.Later = slices.Clone(o.Later)
 	c.LaterKeys = slices.Clone(o.LaterKeys)
 	c.Warnings = slices.Clone(o.Warnings)
+	c.Notes = slices.Clone(o.Notes)
 	return &c
 }
 

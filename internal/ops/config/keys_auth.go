@@ -61,14 +61,15 @@ var frontDoorKeys = []*key{
 	{name: "proxies", takes: tMap, reload: true, doc: "Proxies that may connect clients which sign with them.", inner: &schema{title: "proxies", keys: []*key{
 		{name: "trusted", takes: tArray, doc: "The proxies that are trusted.",
 			set: setIn(func(r *reader, o *Options, v *conflang.Value) { o.Auth.TrustedProxies = []string{} }),
+			// An entry without a key stays empty, which Validate refuses.
 			open: func(_ *reader, ctx any, _ conflang.Pos, _ string) any {
-				return ctx
+				o := ctx.(*Options)
+				o.Auth.TrustedProxies = append(o.Auth.TrustedProxies, "")
+				return &o.Auth.TrustedProxies[len(o.Auth.TrustedProxies)-1]
 			},
 			inner: &schema{title: "proxies.trusted", keys: []*key{
 				{name: "key", takes: tStr, doc: "Public nkey of a proxy.", check: validKey("a public nkey", nkeys.IsValidPublicKey),
-					set: setIn(func(_ *reader, o *Options, v *conflang.Value) {
-						o.Auth.TrustedProxies = append(o.Auth.TrustedProxies, v.Str)
-					})},
+					bind: in(func(key *string) any { return key })},
 			}}},
 	}}, open: func(_ *reader, ctx any, _ conflang.Pos, _ string) any { return ctx }},
 }
@@ -85,7 +86,7 @@ var authorizationKeys = schema{title: "authorization", keys: []*key{
 				b.users = append(b.users, u)
 			}
 		}},
-	{name: "default_permissions", alias: []string{"permissions"}, takes: tMap, doc: "Permissions of users that have none of their own, and of a single user or token.", inner: &permissionKeys,
+	{name: "default_permissions", alias: []string{"permissions"}, takes: tMap, doc: "Permissions of users that have none of their own. A single user or a token is not restricted by them.", inner: &permissionKeys,
 		open: openPermissions, close: func(_ *reader, ctx, child any, _ conflang.Pos) {
 			if b, ok := ctx.(*authBlock); ok {
 				b.permissions = child.(*perm.Permissions)

@@ -100,8 +100,11 @@ type Options struct {
 	// LaterKeys are the same, each with its place and its area; String gives
 	// the text of the warning.
 	LaterKeys []LaterKey
-	// Warnings are what a server logs and starts in spite of.
+	// Warnings are what a server logs and starts in spite of; the flag -t
+	// refuses them.
 	Warnings []Problem
+	// Notes are worth a line in the log and nothing more.
+	Notes []Problem
 	// StoreDir and JetStream: remembered for later areas.
 	JetStream bool
 	StoreDir  string

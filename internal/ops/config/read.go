@@ -129,6 +129,13 @@ func (r *reader) warn(at conflang.Pos, format string, args ...any) {
 	}
 }
 
+// note is for what works, but perhaps not as its author thinks.
+func (r *reader) note(at conflang.Pos, format string, args ...any) {
+	if len(r.o.Notes) < problemsMax {
+		r.o.Notes = append(r.o.Notes, Problem{at, fmt.Sprintf(format, args...)})
+	}
+}
+
 // block reads the entries of one map. A nil ctx means that the values are
 // checked but stored nowhere.
 func (r *reader) block(m *conflang.Map, s *schema, at path, ctx any) {

@@ -106,7 +106,10 @@ func (s *schema) find(name string) *key {
 // close.
 func (s *schema) nearest(name string) string {
 	name = strings.ToLower(name)
-	best, at := "", max(1, len(name)/3)+1
+	best, at := "", 2 // letters that may differ, and one
+	if len(name) > 3 {
+		at = 3 + len(name)/10
+	}
 	for _, k := range s.keys {
 		for _, n := range append([]string{k.name}, k.alias...) {
 			if d := distance(name, n, at); d < at {
