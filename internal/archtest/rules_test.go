@@ -192,6 +192,9 @@ func textRules() []rule {
 			one("a/a.go", "package a\nvar _ = \"not yet imp"+"lemented\"\n", "a.go:2: unfinished"),
 			one("a/a.go", "package a\n// mastodon\n"),
 		}, nil},
+		{"links lead somewhere", linksLeadSomewhere, []sample{
+			one("docs/a.md", "[x](b.md), [y](../docs/a.md#part), [z](https://example.com/q), [d](../docs), [p](#part)\n", "docs/a.md:1: links to b.md"),
+		}, nil},
 		{"no paths of one machine", noMachinePaths, []sample{
 			one("docs/a.md", "see /wo"+"rk/shared\n", "docs/a.md:1: a path"),
 			one("Makefile", "run:\n\t/tmp"+"/peers/nats-server\n", "Makefile:2: a path"),

@@ -223,3 +223,29 @@ func grep(t *tree, pattern *regexp.Regexp, what string, wanted func(name string)
 	}
 	return wrong
 }
+
+var markdownLink = regexp.MustCompile(`\]\(([^)\s#]+)(#[^)]*)?\)`)
+
+// linksLeadSomewhere follows links of Markdown pages to files of this tree.
+func linksLeadSomewhere(t *tree) (wrong []string) {
+	folders := map[string]bool{".": true}
+	for name := range t.texts {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			folders[dir] = true
+		}
+	}
+	for name, text := range t.texts {
+		if path.Ext(name) != ".md" || strings.Contains(name, "/testdata/") {
+			continue
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			for _, m := range markdownLink.FindAllStringSubmatch(line, -1) {
+				target := path.Join(path.Dir(name), m[1])
+				if _, ok := t.texts[target]; !ok && !folders[target] && !strings.Contains(m[1], ":") {
+					wrong = append(wrong, fmt.Sprintf("%s:%d: links to %s, which is not there", name, i+1, m[1]))
+				}
+			}
+		}
+	}
+	return wrong
+}

@@ -21,8 +21,8 @@ import (
 // module is the import path prefix of this repository's own packages.
 const module = "dunlin"
 
-// tree is the repository as the rules see it: every text file, and the syntax
-// of every Go file, also of the nested modules bench and conformance.
+// tree is the repository as the rules see it: every file, and the syntax of
+// every Go file, also of the nested modules bench and conformance.
 type tree struct {
 	fset  *token.FileSet
 	texts map[string][]byte // by slash-separated path from the root
@@ -93,9 +93,10 @@ var repository = sync.OnceValues(func() (*tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !bytes.ContainsRune(text, 0) {
-			texts[name] = text
+		if bytes.ContainsRune(text, 0) {
+			text = nil // a picture: there, but nothing to read
 		}
+		texts[name] = text
 	}
 	return newTree(texts)
 })
