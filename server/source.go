@@ -188,6 +188,8 @@ func snapshotSub(acc string, sub *sublist.Sub) monitor.Sub {
 
 func (s *source) Closed() *monitor.Ring { return s.closed }
 
+func (s *source) ClosedByReason() map[string]uint64 { return s.closed.ByReason() }
+
 func (s *source) Subscriptions(name string) iter.Seq[[]monitor.Sub] {
 	return func(yield func([]monitor.Sub) bool) {
 		for _, a := range s.pickAccounts(name) {

@@ -66,7 +66,7 @@ func (w *web) startMonitor(s *Server, opts *Options) error {
 	src := (*source)(s)
 	h := monitor.New(monitor.Config{
 		Source: src, BasePath: opts.HTTPBasePath, Logger: s.log,
-		Metrics: metrics.New(src, s.log),
+		Metrics: metrics.Handler(metrics.Config{Source: src, Logger: s.log}),
 	})
 	s.log.Info("Starting " + scheme + " monitor on " + l.Addr().String())
 	monitor.Serve(w.group, l, h, tlsCfg, s.log)

@@ -104,6 +104,10 @@ func (a *Authenticator) NeedsNonce() bool { return len(a.keys) > 0 || len(a.prox
 // INFO does not say auth_required.
 func (a *Authenticator) NoAuthUser() string { return a.noAuthName }
 
+// HasDefault reports whether a client without credentials is let in as some
+// user: the configured no_auth_user, or the implicit one.
+func (a *Authenticator) HasDefault() bool { return a.noAuth != nil }
+
 // PlaintextPasswords reports whether the configuration holds a password or
 // token in clear text, which is worth a warning at start.
 func (a *Authenticator) PlaintextPasswords() bool { return a.plaintext }

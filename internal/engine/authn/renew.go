@@ -91,3 +91,21 @@ func (a *Authenticator) sameDefault() *user {
 	}
 	return a.noAuth
 }
+
+// Knows reports whether the user that id stands for still exists, whatever its
+// secret is now. A client whose user is gone is closed without a word, one
+// whose secret has changed is told, as nats-server does.
+func (a *Authenticator) Knows(id *Identity) bool {
+	switch id.by {
+	case byNkey:
+		_, ok := a.keys[id.Nkey]
+		return ok
+	case byPassword, byCertificate, byDefault:
+		if a.single != nil && a.single.id.User == id.User {
+			return true
+		}
+		_, ok := a.users[id.User]
+		return ok
+	}
+	return true
+}

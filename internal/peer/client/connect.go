@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -28,8 +29,6 @@ func (c *Client) connect(arg []byte) {
 	switch {
 	case opts.Protocol < 0 || opts.Protocol > 1:
 		c.fail(sysapi.BadClientProtocolVersion, wire.TextClientProtocol)
-	case opts.Account != "" || opts.NewAccount:
-		c.refuseLogin(errors.New("CONNECT names an account, which clients may not choose"))
 	case !c.login(&opts, false):
 	case opts.NoResponders && !c.grant.Load().headers:
 		c.fail(sysapi.NoRespondersRequiresHeaders, wire.TextNoRespHeaders)
@@ -49,7 +48,9 @@ func (c *Client) implicit() bool {
 
 // login authenticates and binds to the account.
 func (c *Client) login(opts *wire.Connect, implicit bool) bool {
-	ident, err := c.cfg.Auth.Authenticate(c.request(opts))
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.AuthTimeout)
+	ident, err := c.cfg.Auth.Authenticate(ctx, c.request(opts))
+	cancel()
 	if err != nil {
 		c.refuseLogin(err)
 		return false
@@ -82,21 +83,23 @@ func (c *Client) login(opts *wire.Connect, implicit bool) bool {
 func (c *Client) request(opts *wire.Connect) *authn.Request {
 	return &authn.Request{
 		User: opts.User, Password: opts.Pass, Token: opts.Token, Nkey: opts.Nkey, Sig: opts.Sig, JWT: opts.JWT,
-		ProxySig: opts.ProxySig, Nonce: []byte(c.nonce), TLS: c.TLSState(), ConnType: string(c.typ),
+		ProxySig: opts.ProxySig, NamesAccount: opts.Account != "" || opts.NewAccount, Nonce: []byte(c.nonce), TLS: c.TLSState(), ConnType: string(c.typ),
 	}
 }
 
 func (c *Client) refuseLogin(err error) {
 	c.host.AuthFailed(c, err)
-	reason := sysapi.AuthenticationViolation
+	reason, text := sysapi.AuthenticationViolation, wire.TextAuthViolation
 	switch {
+	case errors.Is(err, authn.ErrTimeout):
+		reason, text = sysapi.AuthenticationTimeout, wire.TextAuthTimeout
 	case errors.Is(err, authn.ErrProxyNotTrusted):
 		reason = sysapi.ProxyNotTrusted
 	case errors.Is(err, authn.ErrProxyRequired):
 		reason = sysapi.ProxyRequired
 	}
 	c.logError("authentication error", err)
-	c.fail(reason, wire.TextAuthViolation)
+	c.fail(reason, text)
 }
 
 // setGrant puts identity and permissions in force.
@@ -127,9 +130,9 @@ func (c *Client) Reauthorize(cfg *Config) bool {
 	if opts == nil || g == nil {
 		return true // not logged in yet: it will meet the new rules
 	}
-	ident, err := cfg.Auth.Renew(g.Identity, c.request(opts))
+	ident, err := cfg.Auth.Renew(c.ctx, g.Identity, c.request(opts), true)
 	switch {
-	case errors.Is(err, authn.ErrUserGone):
+	case err != nil && !cfg.Auth.Knows(g.Identity):
 		c.CloseWith(sysapi.AuthenticationViolation, nil)
 		return false
 	case err != nil:

@@ -186,7 +186,7 @@ func (c *Client) infoLine(bound bool) []byte {
 	if !cfg.ProxyProtocol || bound {
 		info.ClientIP = c.IP()
 	}
-	if !bound && cfg.Auth.HasNoAuthUser() {
+	if !bound && cfg.Auth.NoAuthUser() != "" {
 		info.AuthRequired = false
 	}
 	if c.typ == InProcess {

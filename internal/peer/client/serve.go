@@ -92,7 +92,7 @@ func (c *Client) mayStart(b byte) bool {
 	if b|0x20 == 'c' {
 		return true
 	}
-	if c.cfg.Auth.HasNoAuthUser() {
+	if c.cfg.Auth.HasDefault() {
 		return c.implicit()
 	}
 	c.refuseLogin(errors.New("the client did not begin with CONNECT, which this server requires"))
