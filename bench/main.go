@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -112,9 +113,11 @@ func run(o options) error {
 }
 
 func play(o options, rows []scenario.Row, programs []target.Program) error {
-	// An interrupted run still writes what it has.
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	// Interrupted once, it ends after the run and writes the rows it has; twice,
+	// at once.
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	context.AfterFunc(ctx, cancel)
 	rep := report.Report{
 		When: time.Now().UTC().Truncate(time.Second), Servers: programs, Revision: o.source.Revision(),
 		Machine: report.Machine{Model: procfs.Model(), Cores: procfs.Cores(), Kernel: procfs.Kernel(), Go: runtime.Version()},
@@ -126,20 +129,14 @@ func play(o options, rows []scenario.Row, programs []target.Program) error {
 	}
 	screen := newScreen(os.Stdout, len(rows))
 	ro.Progress = screen.step
-	interrupted := false
+	ro.Interrupted = func() bool { return ctx.Err() != nil }
 	for _, row := range rows {
-		out := runner.Play(row, programs, ro)
-		r := report.RowOf(out)
-		rep.Rows = append(rep.Rows, r)
-		screen.row(r)
-		select {
-		case <-stop:
-			interrupted = true
-		default:
-		}
-		if interrupted {
+		r := report.RowOf(runner.Play(row, programs, ro))
+		if ctx.Err() != nil && r.Error != "" {
 			break
 		}
+		rep.Rows = append(rep.Rows, r)
+		screen.row(r)
 	}
 	if err := write(o, rep); err != nil {
 		return err
@@ -147,7 +144,7 @@ func play(o options, rows []scenario.Row, programs []target.Program) error {
 	missed, broken := report.Failed(rep)
 	screen.end(o.out, missed, broken)
 	switch {
-	case interrupted:
+	case ctx.Err() != nil:
 		return errors.New("interrupted: the results hold the rows played so far")
 	case broken > 0:
 		return fmt.Errorf("%d rows could not be measured", broken)

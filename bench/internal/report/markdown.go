@@ -15,7 +15,10 @@ func Summary(r Report) string {
 	if len(r.Servers) > 0 {
 		peerName, judgedName = r.Servers[0].Name, r.Servers[len(r.Servers)-1].Name
 	}
-	if peerName == judgedName {
+	switch {
+	case len(r.Servers) == 1:
+		judgedName = "–"
+	case peerName == judgedName:
 		judgedName += " (B)"
 	}
 	t := &table{
