@@ -56,7 +56,7 @@ conformance: ## the same conversations with Dunlin and as recorded from a real n
 	$(GO) -C conformance test -count 1 -timeout 30m -v ./...
 
 soak: ## clients that come, talk and die at random for SOAKTIME (20m); nothing may be lost or left behind
-	$(GO) test -run '^TestSoak$$' -count 1 -timeout 0 -v ./examples/soak -args -soak $(SOAKTIME)
+	$(GO) test -run '^TestSoak$$' -count 1 -timeout 0 -v ./internal/testkit/soak -args -soak $(SOAKTIME)
 
 ##@ Measure it
 bench: ## measure against nats-server side by side, and renew the table in bench/README.md (half an hour)

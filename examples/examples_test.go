@@ -41,7 +41,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.Command("go", "build", "-o", dir, "./cmd/dunlin", "./examples/publisher", "./examples/subscriber")
+	cmd := exec.Command("go", "build", "-o", dir, "./cmd/dunlin", "./examples/publisher", "./examples/subscriber", "./examples/embed")
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n%s", cmd, err, out)
@@ -150,5 +150,18 @@ func TestNoServer(t *testing.T) {
 	p.await(`connecting to nats://127\.0\.0\.1:1: nats: no servers available`)
 	if err := p.cmd.Wait(); err == nil {
 		t.Error("exit code 0 without a server")
+	}
+}
+
+func TestEmbed(t *testing.T) {
+	p := start(t, nil, filepath.Join(bin, "embed"))
+	p.await(`^Server listens at nats://127\.0\.0\.1:\d+$`)
+	p.await(`^Hello Ada$`)
+	p.await(`^Hello Grace$`)
+	for line := range p.lines {
+		t.Errorf("unexpected: %s", line)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
