@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -83,7 +84,14 @@ func (r *run) dial(s script.Step) (net.Conn, error) {
 	if size, err := strconv.Atoi(s.Options["rcvbuf"]); err == nil {
 		d.Control = func(_, _ string, raw syscall.RawConn) error { return receiveBuffer(raw, size) }
 	}
-	return d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.ports["port"]))
+	// The health page may say ok a moment before the client port is open.
+	var socket net.Conn
+	var err error
+	r.poll(func() bool {
+		socket, err = d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.ports["port"]))
+		return !errors.Is(err, syscall.ECONNREFUSED)
+	})
+	return socket, err
 }
 
 // firstLine reads byte by byte, because a TLS handshake may follow the line.
