@@ -184,6 +184,13 @@ func (r *reader) finish() {
 		o.Auth.VerifyAndMap = o.TLS.VerifyAndMap
 	}
 	r.checkSharing()
+	if r.auth != nil && r.auth.callout != nil {
+		for _, v := range r.auth.callout.allowed {
+			if r.accountNamed(v.Str) == nil {
+				r.fail(v.Pos, "auth_callout allows the account %q, which is not defined; expected a key in accounts", v.Str)
+			}
+		}
+	}
 }
 
 func (r *reader) addUsers(users []*userEntry, account string, permissions *perm.Permissions, seen map[string]conflang.Pos) {

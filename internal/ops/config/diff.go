@@ -44,8 +44,6 @@ func options() []option {
 			continue
 		}
 		switch k.name {
-		case "no_auth_user": // part of authorization
-			continue
 		case "server_tags":
 			all = append(all, option{k.name, k.reload, false, func(o *Options) any { return o.Tags }})
 			continue

@@ -33,6 +33,9 @@ type userEntry struct {
 type calloutBlock struct {
 	at     conflang.Pos
 	issuer string
+	users  []string
+	// allowed are the entries of allowed_accounts.
+	allowed []*conflang.Value
 }
 
 func in[T any](f func(b *T) any) func(any) any {
@@ -50,7 +53,7 @@ var frontDoorKeys = []*key{
 			r.auth = child.(*authBlock)
 			r.checkAuthBlock(r.auth)
 		}},
-	{name: "no_auth_user", takes: tStr, reload: true, doc: "User of connections that give no credentials.", bind: opt(func(o *Options) any { return &o.Auth.NoAuthUser })},
+	{name: "no_auth_user", takes: tStr, doc: "User of connections that give no credentials.", bind: opt(func(o *Options) any { return &o.Auth.NoAuthUser })},
 	{name: "tls", takes: tMap, reload: true, doc: "TLS for clients and for the monitoring pages over HTTPS.", inner: &tlsKeys, open: openTLS,
 		close: func(r *reader, ctx, child any, _ conflang.Pos) {
 			r.tls = child.(*tlsBlock)
@@ -97,34 +100,17 @@ var authorizationKeys = schema{title: "authorization", keys: []*key{
 		open: func(_ *reader, _ any, at conflang.Pos, _ string) any { return &calloutBlock{at: at} },
 		close: func(r *reader, ctx, child any, at conflang.Pos) {
 			c := child.(*calloutBlock)
-			if c.issuer == "" {
+			switch {
+			case c.issuer == "":
 				r.fail(at, "authorization.auth_callout has no issuer; expected the public account nkey that signs its answers")
+			case len(c.users) == 0:
+				r.fail(at, "authorization.auth_callout has no auth_users; expected the users of the service itself")
 			}
 			if b, ok := ctx.(*authBlock); ok {
 				b.callout = c
 			}
 		}},
 }}
-
-// leafUserKeys: users of the leaf node listener name their account, too.
-var leafAuthorizationKeys = schema{title: "leafnodes.authorization", keys: append([]*key{
-	{name: "account", takes: tStr, doc: "Account of the single user."},
-	{name: "nkey", takes: tStr, doc: "Public nkey of the single user.", check: validKey("a public user nkey", nkeys.IsValidPublicUserKey)},
-	{name: "users", takes: tArray, doc: "The users.", inner: &schema{title: "leafnodes.authorization.users", keys: append([]*key{
-		{name: "account", takes: tStr, doc: "Account of the user."},
-	}, userKeys.keys...)}, open: func(_ *reader, _ any, at conflang.Pos, _ string) any { return &userEntry{at: at} },
-		close: func(r *reader, _, child any, _ conflang.Pos) { r.checkUser(child.(*userEntry)) }},
-}, without(authorizationKeys.keys, "users")...)}
-
-func without(keys []*key, name string) []*key {
-	var out []*key
-	for _, k := range keys {
-		if k.name != name {
-			out = append(out, k)
-		}
-	}
-	return out
-}
 
 var connectionTypes = []string{"STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS", "IN_PROCESS"}
 
@@ -196,9 +182,9 @@ var permissionKeys = schema{title: "permissions", keys: []*key{
 var calloutKeys = schema{title: "auth_callout", keys: []*key{
 	{name: "issuer", takes: tStr, doc: "Public account nkey that signs the answers.", check: validKey("a public account nkey (A...)", nkeys.IsValidPublicAccountKey), bind: in(func(c *calloutBlock) any { return &c.issuer })},
 	{name: "account", takes: tStr, doc: "Account of the service."},
-	{name: "auth_users", alias: []string{"users"}, takes: tStrs, doc: "Users that are not asked about: those of the service itself."},
+	{name: "auth_users", alias: []string{"users"}, takes: tStrs, doc: "Users that are not asked about: those of the service itself.", bind: in(func(c *calloutBlock) any { return &c.users })},
 	{name: "xkey", alias: []string{"key"}, takes: tStr, doc: "Public curve nkey that requests are encrypted for.", check: validKey("a public curve nkey (X...)", nkeys.IsValidPublicCurveKey)},
-	{name: "allowed_accounts", takes: tStrs | tArray, doc: "Accounts that the service may put users into."},
+	{name: "allowed_accounts", takes: tStrs, doc: "Accounts that the service may put users into.", set: setIn(func(_ *reader, c *calloutBlock, v *conflang.Value) { c.allowed = v.Items })},
 }}
 
 // accountEntry is one account while the file is read.

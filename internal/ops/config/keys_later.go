@@ -17,12 +17,6 @@ import (
 
 var onOffWords = []string{"enabled", "enable", "disabled", "disable"}
 
-func checkedAuthorization(title string) *key {
-	return &key{name: "authorization", takes: tMap, doc: title, inner: &authorizationKeys,
-		open:  func(_ *reader, _ any, at conflang.Pos, _ string) any { return &authBlock{at: at} },
-		close: func(r *reader, _, child any, _ conflang.Pos) { r.checkAuthBlock(child.(*authBlock)) }}
-}
-
 func listenerKeysOf(what string, more ...*key) []*key {
 	return append([]*key{
 		{name: "listen", takes: tHostPort | tInt, doc: "Address and port for " + what + "."},
@@ -73,7 +67,7 @@ func clusterName(v *conflang.Value) string {
 
 var clusterKeys = schema{title: "cluster", keys: append(listenerKeysOf("routes",
 	&key{name: "name", takes: tStr, def: "generated", check: clusterName, doc: "Name of the cluster, the same on all its servers."},
-	checkedAuthorization("Credentials for routes: one user."),
+	linkAuthorization("routes"),
 	&key{name: "routes", takes: tStrs, check: checkURLs, doc: "URLs of other servers of the cluster."},
 	tlsKeyOf(&linkTLSKeys, "routes"),
 	&key{name: "cluster_advertise", alias: []string{"advertise"}, takes: tStr, doc: "Address that other servers are told."},
@@ -95,7 +89,7 @@ var clusterKeys = schema{title: "cluster", keys: append(listenerKeysOf("routes",
 
 var gatewayKeys = schema{title: "gateway", keys: append(listenerKeysOf("gateways",
 	&key{name: "name", takes: tStr, check: clusterName, doc: "Name of this cluster."},
-	checkedAuthorization("Credentials for gateways: one user."),
+	linkAuthorization("gateways"),
 	tlsKeyOf(&linkTLSKeys, "gateways"),
 	&key{name: "advertise", takes: tStr, doc: "Address that other clusters are told."},
 	&key{name: "connect_retries", takes: tInt, def: "0", doc: "Attempts to connect to a gateway learnt from others."},
@@ -110,9 +104,7 @@ var gatewayKeys = schema{title: "gateway", keys: append(listenerKeysOf("gateways
 ), writeKeys...)}
 
 var leafKeys = schema{title: "leafnodes", keys: append(listenerKeysOf("leaf nodes",
-	&key{name: "authorization", takes: tMap, doc: "Users of leaf nodes, with their accounts.", inner: &leafAuthorizationKeys,
-		open:  func(_ *reader, _ any, at conflang.Pos, _ string) any { return &authBlock{at: at} },
-		close: func(r *reader, _, child any, _ conflang.Pos) { r.checkAuthBlock(child.(*authBlock)) }},
+	leafAuthorization,
 	&key{name: "remotes", takes: tArray, doc: "Servers that this one connects to as a leaf node.", inner: &leafRemoteKeys},
 	&key{name: "reconnect", alias: []string{"reconnect_delay", "reconnect_interval"}, takes: tDuration, def: "1s", doc: "Wait before connecting again."},
 	tlsKeyOf(&linkTLSKeys, "leaf nodes"),
@@ -181,12 +173,6 @@ func checkProxyURL(v *conflang.Value) string {
 	return ""
 }
 
-func listenerAuthKeys() []*key {
-	a := checkedAuthorization("Credentials for this listener.")
-	a.alias = []string{"authentication"}
-	return []*key{a, {name: "no_auth_user", takes: tStr, doc: "User of connections that give no credentials."}}
-}
-
 var websocketKeys = schema{title: "websocket", keys: append(listenerKeysOf("WebSocket clients",
 	&key{name: "advertise", takes: tStr, doc: "Address that clients are told."},
 	&key{name: "no_tls", takes: tBool, def: "false", doc: "Serve without TLS."},
@@ -201,7 +187,7 @@ var websocketKeys = schema{title: "websocket", keys: append(listenerKeysOf("WebS
 	&key{name: "token_cookie", takes: tStr, doc: "Cookie with the token."},
 	&key{name: "headers", takes: tMap, doc: "Headers of the answer to the upgrade.", inner: &schema{title: "websocket.headers", free: &key{name: "<header>", takes: tStr, doc: "Any header."}}},
 	&key{name: "ping_interval", takes: tDuration, doc: "Time between two PINGs."},
-), listenerAuthKeys()...)}
+), listenerAuthKeys...)}
 
 var mqttKeys = schema{title: "mqtt", keys: append(listenerKeysOf("MQTT clients",
 	tlsKeyOf(&tlsKeys, "MQTT clients"),
@@ -215,7 +201,7 @@ var mqttKeys = schema{title: "mqtt", keys: append(listenerKeysOf("MQTT clients",
 	&key{name: "consumer_inactive_threshold", alias: []string{"consumer_auto_cleanup"}, takes: tDuration, doc: "Time after which an unused consumer is removed."},
 	&key{name: "reject_qos2_publish", takes: tBool, def: "false", doc: "Refuse publications with QoS 2."},
 	&key{name: "downgrade_qos2_subscribe", takes: tBool, def: "false", doc: "Give QoS 1 for QoS 2."},
-), listenerAuthKeys()...)}
+), listenerAuthKeys...)}
 
 var ciphers = []string{"chacha", "chachapoly", "aes"}
 

@@ -67,11 +67,29 @@ func checkTrustedKeys(v *conflang.Value) string {
 
 func checkResolver(v *conflang.Value) string {
 	if v.Kind != conflang.String {
-		return ""
+		return checkResolverMap(v.Map)
 	}
 	word := strings.ToUpper(strings.TrimSpace(v.Str))
 	if word == "MEM" || word == "MEMORY" || strings.HasPrefix(word, "URL(") && strings.HasSuffix(word, ")") {
 		return ""
 	}
 	return "not a resolver; expected MEMORY, URL(\"...\") or a map with type and dir"
+}
+
+func checkResolverMap(m *conflang.Map) string {
+	kind := m.GetFold("type")
+	if kind == nil {
+		return "the map has no type; expected full, cache or mem"
+	}
+	on := func(name string) bool {
+		e := m.GetFold(name)
+		return e != nil && e.Value.Kind == conflang.Bool && e.Value.Bool
+	}
+	switch {
+	case strings.EqualFold(kind.Value.Str, "full") && m.GetFold("ttl") != nil:
+		return "ttl is for type cache only; expected none with type full"
+	case on("hard_delete") && !on("allow_delete") && !on("delete"):
+		return "hard_delete has no effect without allow_delete; expected both"
+	}
+	return ""
 }

@@ -68,7 +68,7 @@ func tlsKeyList(link bool) []*key {
 		{name: "allow_insecure_cipher_suites", takes: tBool, def: "false", doc: "Take cipher suites that are known to be weak.", bind: in(func(t *tlsBlock) any { return &t.AllowInsecureCiphers })},
 		{name: "curve_preferences", takes: tStrs, doc: "Key exchanges, in order of preference.", set: setIn(setCurves)},
 		{name: "min_version", takes: tStr, def: `"1.2"`, doc: "Oldest version of TLS that is taken.", check: checkVersion, set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) { t.MinVersion = tlsVersions[v.Str] })},
-		{name: "timeout", takes: tInt | tFloat | tDur, def: "2s", doc: "Time for the handshake; numbers are seconds.", set: setIn(func(r *reader, t *tlsBlock, v *conflang.Value) { t.Timeout = r.seconds(v, "tls.timeout") })},
+		{name: "timeout", takes: tInt | tFloat | tDur, def: "2s", doc: "Time for the handshake; numbers are seconds.", set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) { t.Timeout = duration(v) })},
 		{name: "connection_rate_limit", takes: tInt, def: "no limit", doc: "Most handshakes a second.", bind: in(func(t *tlsBlock) any { return &t.RateLimit })},
 		{name: "pinned_certs", takes: tStrs, doc: "SHA-256 over the public keys that are taken, in hex.", check: checkPins, set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) {
 			t.PinnedCerts = nil

@@ -150,6 +150,9 @@ func checkTraceDest(v *conflang.Value) string {
 	dest := v.Str
 	if v.Kind == conflang.Object {
 		e := v.Map.GetFold("dest")
+		if v.Map.Len() == 0 {
+			return ""
+		}
 		if e == nil {
 			return "no dest; expected a subject for the traces"
 		}
