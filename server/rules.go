@@ -109,7 +109,7 @@ func (s *Server) commit(r *rules) {
 	if o.WriteTimeout == "retry" {
 		policy = conn.PolicyRetry
 	}
-	s.limits.Store(&conn.Limits{MaxPending: o.MaxPending, WriteDeadline: o.WriteDeadline, Policy: policy})
+	s.limits.Store(conn.NewLimits(o.MaxPending, o.WriteDeadline, policy))
 	s.life.Lock()
 	s.loaded = time.Now()
 	s.life.Unlock()

@@ -2,12 +2,14 @@ package server
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"dunlin/internal/base/version"
 	"dunlin/internal/core/account"
@@ -53,6 +55,7 @@ func (s *source) Varz(v *sysapi.Varz) {
 	v.TLSTimeoutSeconds = 2
 	if o.TLS != nil {
 		v.TLSTimeoutSeconds = o.TLS.Timeout.Seconds()
+		v.TLSCertNotAfter = earliestExpiry(s.cfg.Load().TLS)
 	}
 	v.WriteDeadlineNanos = int64(o.WriteDeadline)
 	if o.WriteTimeout != "default" {
@@ -66,6 +69,19 @@ func (s *source) Varz(v *sysapi.Varz) {
 	v.ConfigLoadTime = s.loaded
 	s.life.Unlock()
 	s.count(v)
+}
+
+// earliestExpiry is when the first of the server's certificates ends.
+func earliestExpiry(cfg *tls.Config) (end time.Time) {
+	if cfg == nil {
+		return end
+	}
+	for _, c := range cfg.Certificates {
+		if c.Leaf != nil && (end.IsZero() || c.Leaf.NotAfter.Before(end)) {
+			end = c.Leaf.NotAfter
+		}
+	}
+	return end
 }
 
 // featureFlags are nats-server's flags with their defaults, as overridden.
@@ -244,7 +260,7 @@ func (s *source) Account(name string) (info sysapi.AccountInfo, ok bool) {
 		return info, false
 	}
 	info = sysapi.AccountInfo{
-		Name: a.Name, IsSystem: a.IsSystem, Complete: true, UpdateTime: s.start,
+		Name: a.Name, IsSystem: a.IsSystem, Complete: true, UpdateTime: s.start, NameTag: a.Name,
 		ClientCount: int(a.Connections()), SubCount: uint32(a.Subs.Count()),
 	}
 	st := s.Sublist(name)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"dunlin/internal/core/account"
-	"dunlin/internal/core/mapping"
 	"dunlin/internal/core/sublist"
 	"dunlin/internal/proto/wire"
 )
@@ -52,11 +51,6 @@ func (p *Publisher) next() uint64 {
 // Publish delivers m, whose subject hit is for, and returns how many
 // subscribers took it.
 func (p *Publisher) Publish(m *wire.Msg, hit *sublist.Hit) (delivered int) {
-	if t := p.account.Mappings(); t != nil {
-		if hit = p.remap(t, m, hit); hit == nil {
-			return 0
-		}
-	}
 	for _, s := range hit.Plain {
 		if s.Sink.Deliver(m, s, &p.Batch) {
 			delivered++
@@ -70,19 +64,21 @@ func (p *Publisher) Publish(m *wire.Msg, hit *sublist.Hit) (delivered int) {
 	return delivered
 }
 
-// remap gives m the subject that the account's mappings choose; nil if the
-// rules let the message go.
-func (p *Publisher) remap(t *mapping.Table, m *wire.Msg, hit *sublist.Hit) *sublist.Hit {
+// Remap gives m the subject that the account's mappings choose. It comes before
+// everything else: permissions are for the mapped subject, and no responders
+// names it. False if the rules let the message go.
+func (p *Publisher) Remap(m *wire.Msg) bool {
+	t := p.account.Mappings()
+	if t == nil {
+		return true
+	}
 	out, ok := t.Map(p.mapped[:0], m.Subject, p.next(), "")
 	if !ok {
-		return hit
+		return true
 	}
 	p.mapped = out
-	if len(out) == 0 {
-		return nil
-	}
 	m.Subject = out
-	return p.Lookup(out)
+	return len(out) > 0
 }
 
 // pick hands m to one member of a queue group.

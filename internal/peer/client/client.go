@@ -33,15 +33,16 @@ type Client struct {
 	limit *atomic.Pointer[conn.Limits]
 
 	// The reader's.
-	cfg       *Config
-	parser    wire.Parser
-	pub       *broker.Publisher // nil until the first message
-	seen      *grant            // what pub's notes were made with
-	nonce     string
-	sawPing   bool
-	connected bool // CONNECT was accepted, or is not needed
-	stopped   bool
-	batch     struct {
+	cfg        *Config
+	parser     wire.Parser
+	pub        *broker.Publisher // nil until the first message
+	seen       *grant            // what pub's notes were made with
+	nonce      string
+	sawPing    bool
+	sawConnect bool
+	connected  bool // CONNECT was accepted, or is not needed
+	stopped    bool
+	batch      struct {
 		now         int64
 		msgs, bytes int64
 		self        bool // has bytes of its own to flush

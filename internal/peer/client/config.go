@@ -78,10 +78,8 @@ func reasonOf(err *wire.Error) sysapi.CloseReason {
 		return sysapi.MaxControlLineExceeded
 	case wire.ErrMaxPayload:
 		return sysapi.MaxPayloadExceeded
-	case wire.ErrNoHeaders:
-		return sysapi.MsgHeaderViolation
-	case wire.ErrUnknownOp:
-		return sysapi.ProtocolViolation
+	case wire.ErrPeer:
+		return sysapi.ParseError
 	}
-	return sysapi.ParseError
+	return sysapi.ProtocolViolation
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"dunlin/internal/base/tlsconf"
 	"dunlin/internal/core/account"
 	"dunlin/internal/core/perm"
 	"dunlin/internal/engine/authn"
@@ -18,13 +19,20 @@ func (c *Client) logError(msg string, err error) {
 
 // connect handles CONNECT, the first one or a later one.
 func (c *Client) connect(arg []byte) {
-	opts, err := wire.ParseConnect(arg)
+	before := wire.DefaultConnect()
+	if c.sawConnect {
+		before = *c.opts.Load()
+		c.dropSubs()
+	} else {
+		c.sawPing = false
+	}
+	opts, err := wire.ParseConnect(arg, before)
 	if err != nil {
 		c.logError("CONNECT refused", err)
-		c.fail(sysapi.ParseError, "")
+		c.fail(sysapi.ProtocolViolation, "")
 		return
 	}
-	c.dropSubs()
+	c.sawConnect = true
 	c.opts.Store(&opts)
 	switch {
 	case opts.Protocol < 0 || opts.Protocol > 1:
@@ -33,7 +41,6 @@ func (c *Client) connect(arg []byte) {
 	case opts.NoResponders && !c.grant.Load().headers:
 		c.fail(sysapi.NoRespondersRequiresHeaders, wire.TextNoRespHeaders)
 	default:
-		c.sawPing = false
 		c.ok()
 	}
 }
@@ -130,12 +137,18 @@ func (c *Client) Reauthorize(cfg *Config) bool {
 	if opts == nil || g == nil {
 		return true // not logged in yet: it will meet the new rules
 	}
-	ident, err := cfg.Auth.Renew(c.ctx, g.Identity, c.request(opts), true)
-	switch {
-	case err != nil && !cfg.Auth.Knows(g.Identity):
-		c.CloseWith(sysapi.AuthenticationViolation, nil)
+	if !cfg.Auth.Knows(g.Identity) {
+		c.CloseWith(sysapi.ClientClosed, nil)
 		return false
-	case err != nil:
+	}
+	if len(cfg.PinnedCerts) > 0 {
+		if st := c.TLSState(); st != nil && tlsconf.CheckPinned(st, cfg.PinnedCerts) != nil {
+			c.CloseWith(sysapi.TLSHandshakeError, nil)
+			return false
+		}
+	}
+	ident, err := cfg.Auth.Renew(c.ctx, g.Identity, c.request(opts), true)
+	if err != nil {
 		c.CloseWith(sysapi.AuthenticationViolation, wire.AppendErr(nil, wire.TextAuthViolation))
 		return false
 	}

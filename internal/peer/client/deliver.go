@@ -2,11 +2,9 @@ package client
 
 import (
 	"dunlin/internal/core/sublist"
+	"dunlin/internal/peer/conn"
 	"dunlin/internal/proto/wire"
 )
-
-// behind is the size of the queue from which on publishers are slowed down.
-const behind = 1 << 20
 
 // Deliver implements sublist.Sink: it appends m to the client's queue. Any
 // goroutine may call it.
@@ -24,7 +22,7 @@ func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
 		return false
 	}
 	pending := c.Pending()
-	if pending > behind && !c.keepUp(pending, b) {
+	if lim := c.limit.Load(); pending > lim.Watch && !c.keepUp(lim, pending, b) {
 		c.Unlock()
 		return false
 	}
@@ -70,12 +68,12 @@ func queueOf(s *sublist.Sub) []byte {
 // keepUp notes for the publisher how far behind the client is. It returns
 // false if the message is to be dropped for this client rather than its
 // publisher be held back. Under the queue's lock.
-func (c *Client) keepUp(pending int64, b *sublist.Batch) bool {
-	if c.host.Config().NoStall && pending > c.limit.Load().MaxPending*3/4 {
+func (c *Client) keepUp(lim *conn.Limits, pending int64, b *sublist.Batch) bool {
+	switch {
+	case pending > lim.Stalled && c.host.Config().NoStall:
 		c.stalls++
 		return false
-	}
-	if pending > b.SlowBy {
+	case pending > lim.Slow && pending > b.SlowBy:
 		b.Slow, b.SlowBy = c, pending
 	}
 	return true

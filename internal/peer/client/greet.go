@@ -16,7 +16,8 @@ import (
 // recordHandshake is the first byte of a TLS connection.
 const recordHandshake = 0x16
 
-// proxyWait bounds how long a started PROXY header may take to be complete.
+// proxyWait bounds how long a client may take to begin, and each read until
+// its PROXY header is complete.
 const proxyWait = 5 * time.Second
 
 // greet does what comes before the protocol: INFO, the PROXY header, TLS. It
@@ -29,11 +30,13 @@ func (c *Client) greet() (first []byte, ok bool) {
 	c.connected = !cfg.Auth.Required()
 	if cfg.TLS == nil || c.typ == InProcess {
 		c.sendInfo(false)
-		c.startAuthTimer()
-		if !cfg.ProxyProtocol {
-			return nil, true
+		if cfg.ProxyProtocol {
+			if first, ok = c.proxyHeader(nil); !ok {
+				return nil, false
+			}
 		}
-		return c.proxyHeader(nil)
+		c.startAuthTimer()
+		return first, true
 	}
 	return c.greetTLS(cfg)
 }
@@ -147,6 +150,10 @@ func (c *Client) firstBytes(timeout time.Duration) ([]byte, bool) {
 func (c *Client) proxyHeader(buf []byte) ([]byte, bool) {
 	for {
 		if len(buf) > 0 && proxyproto.Sniff(buf) == proxyproto.NotHeader {
+			if buf[0] == '\r' { // no client begins so: a broken header of version 2
+				c.Close(sysapi.ProtocolViolation)
+				return nil, false
+			}
 			return buf, true
 		}
 		if len(buf) > 0 {
@@ -164,11 +171,7 @@ func (c *Client) proxyHeader(buf []byte) ([]byte, bool) {
 				return nil, false
 			}
 		}
-		timeout := proxyWait
-		if len(buf) == 0 {
-			timeout = 0 // nothing said yet: the authentication timer is in charge
-		}
-		more, ok := c.firstBytes(timeout)
+		more, ok := c.firstBytes(proxyWait)
 		if !ok {
 			return nil, false
 		}
@@ -188,6 +191,9 @@ func (c *Client) infoLine(bound bool) []byte {
 	}
 	if !bound && cfg.Auth.NoAuthUser() != "" {
 		info.AuthRequired = false
+	}
+	if !bound && cfg.TLSFirst && c.TLSState() != nil {
+		info.TLSRequired = true // what the client has done already is what it must do
 	}
 	if c.typ == InProcess {
 		info.TLSRequired, info.TLSVerify, info.TLSAvailable = false, false, false

@@ -81,7 +81,7 @@ func (c *Client) end() {
 		c.Flush()
 	}
 	if c.pub != nil && c.pub.Slow != nil {
-		if c.pub.Wait(c.ctx, c.limit.Load().MaxPending*3/4) {
+		if c.pub.Wait(c.ctx, c.limit.Load().Stalled) {
 			c.host.Stalled(c)
 		}
 	}
@@ -173,6 +173,10 @@ func (c *Client) publish(m *wire.Msg) {
 		c.broken(wire.ErrNoHeaders)
 		return
 	}
+	pedantic := opts.Pedantic && (subject.HasEmptyToken(m.Subject) || !subject.IsLiteral(m.Subject))
+	if !p.Remap(m) {
+		return
+	}
 	hit := p.Lookup(m.Subject)
 	if hit.Verdict != allowed {
 		if hit.Verdict == unknown {
@@ -189,16 +193,14 @@ func (c *Client) publish(m *wire.Msg) {
 		c.log(slog.LevelError, text)
 		return
 	}
-	if opts.Pedantic && (subject.HasEmptyToken(m.Subject) || !subject.IsLiteral(m.Subject)) {
+	if pedantic {
 		c.complain(wire.TextInvalidPubSubject)
 	}
 	if opts.Verbose {
 		c.reply(okLine)
 	}
-	// The original subject: a mapping may change the message's.
-	asked := m.Subject
 	if p.Publish(m, hit) == 0 && opts.NoResponders && len(m.Reply) > 0 {
-		c.noResponders(m.Reply, asked)
+		c.noResponders(m.Reply, m.Subject)
 	}
 }
 
@@ -241,9 +243,8 @@ func isReservedReply(reply []byte) bool {
 }
 
 // noResponders tells the publisher that nobody listens, on its own plain
-// subscription to the reply subject.
+// subscription to the reply subject. It does not count as a message there.
 func (c *Client) noResponders(reply, subj []byte) {
-	// subj may stand in the publisher's memory for mapped subjects, which Lookup does not touch.
 	hit := c.pub.Lookup(reply)
 	for _, s := range hit.Plain {
 		if s.Sink != sublist.Sink(c) {
@@ -255,17 +256,12 @@ func (c *Client) noResponders(reply, subj []byte) {
 			c.Unlock()
 			continue
 		}
-		s.Delivered++
-		last := s.Max > 0 && s.Delivered >= uint64(s.Max)
 		before := c.Reserve(len(reply) + len(sid) + len(subj) + 96)
 		after := wire.AppendNoResponders(before, reply, sid, subj)
 		_, over := c.Commit(after, len(after)-len(before))
 		c.CountOut(1, 0)
 		c.Unlock()
 		c.batch.self = true
-		if last {
-			c.exhausted(s)
-		}
 		if over {
 			c.Overflow()
 		}

@@ -14,7 +14,7 @@ import (
 const reservedQueue = "_sys_"
 
 func (c *Client) subscribe(subj, queue, sid []byte) {
-	if !subject.Valid(subj) {
+	if !subject.Wellformed(subj) {
 		c.complain(wire.TextInvalidSubject)
 		return
 	}
@@ -30,7 +30,7 @@ func (c *Client) subscribe(subj, queue, sid []byte) {
 	acc := c.account.Load()
 	c.subsMu.Lock()
 	known := c.own.Find(sid) != nil
-	full := !known && (c.cfg.MaxSubs > 0 && c.own.Len() >= c.cfg.MaxSubs || acc.Subs.Full(acc.Limits().MaxSubscriptions))
+	full := c.cfg.MaxSubs > 0 && c.own.Len() >= c.cfg.MaxSubs || acc.Subs.Full(acc.Limits().MaxSubscriptions)
 	if !known && !full {
 		s := sublist.NewSub(c, subj, queue, sid)
 		s.Filtered = perms.FiltersDelivery(subj, queue)

@@ -46,11 +46,29 @@ const (
 	PolicyRetry
 )
 
-// Limits of the queue; immutable, replaced as a whole.
+// Limits of the queue; immutable, replaced as a whole. NewLimits makes them.
 type Limits struct {
 	MaxPending    int64 // bytes
 	WriteDeadline time.Duration
 	Policy        Policy
+
+	// Watch is the size of the queue from which on an owner should look at Slow
+	// and Stalled: publishers are slowed down from Slow on, and more from Stalled on.
+	Watch, Slow, Stalled int64
+	flushAt              int64
+}
+
+// slowAt is where a queue counts as slow if its bound is not smaller still.
+const slowAt = 1 << 20
+
+// NewLimits derives the marks of a queue from its bound.
+func NewLimits(maxPending int64, writeDeadline time.Duration, policy Policy) *Limits {
+	stalled := maxPending / 4 * 3
+	return &Limits{
+		MaxPending: maxPending, WriteDeadline: writeDeadline, Policy: policy,
+		Watch: min(chunkMax, stalled), Slow: min(slowAt, stalled), Stalled: stalled,
+		flushAt: min(flushAt, maxPending),
+	}
 }
 
 // Owner is told what becomes of its connection. Its methods are called without
@@ -134,10 +152,11 @@ func (c *Conn) another(n int) []byte {
 func (c *Conn) Commit(p []byte, n int) (full, over bool) {
 	c.cur = p
 	c.pending += int64(n)
-	if c.pending < flushAt {
+	lim := c.limits.Load()
+	if c.pending < lim.flushAt {
 		return false, false
 	}
-	return c.state == idle, c.pending > c.limits.Load().MaxPending
+	return c.state == idle, c.pending > lim.MaxPending
 }
 
 // Promise notes that the caller will flush; false if somebody else has already

@@ -27,23 +27,29 @@ func IsAny[T Text](token T) bool { return len(token) == 1 && token[0] == Any }
 // IsRest reports whether token is the wildcard for the rest.
 func IsRest[T Text](token T) bool { return len(token) == 1 && token[0] == Rest }
 
-// Valid reports whether s may be subscribed to: no empty token, no blank (space, tab, CR, LF, FF),
-// and '>' only as the last token. Wildcard characters inside a longer token are
-// ordinary characters, as in nats-server.
+// Valid reports whether s may stand in a configuration as something to
+// subscribe to: well formed, and without blanks (space, tab, CR, LF, FF).
 func Valid[T Text](s T) bool {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ' ', '\t', '\r', '\n', '\f':
+			return false
+		}
+	}
+	return Wellformed(s)
+}
+
+// Wellformed reports whether s can be subscribed to: no empty token, and '>'
+// only as the last token. Wildcard characters inside a longer token are
+// ordinary characters, as in nats-server.
+func Wellformed[T Text](s T) bool {
 	if len(s) == 0 {
 		return false
 	}
 	start := 0
 	for i := 0; i <= len(s); i++ {
-		if i < len(s) {
-			switch s[i] {
-			case ' ', '\t', '\r', '\n', '\f':
-				return false
-			case Sep:
-			default:
-				continue
-			}
+		if i < len(s) && s[i] != Sep {
+			continue
 		}
 		if i == start {
 			return false

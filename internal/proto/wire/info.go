@@ -82,10 +82,11 @@ type Connect struct {
 // the value of each field that its CONNECT leaves out.
 func DefaultConnect() Connect { return Connect{Verbose: true, Pedantic: true, Echo: true} }
 
-// ParseConnect reads the argument of CONNECT. Unknown fields are ignored, null
-// changes nothing, anything after the value is an error.
-func ParseConnect(arg []byte) (Connect, error) {
-	c := DefaultConnect()
+// ParseConnect reads the argument of CONNECT over c: what it does not name
+// stays as it was, so a second CONNECT only changes what it says. Unknown
+// fields are ignored, null changes nothing, anything after the value is an
+// error.
+func ParseConnect(arg []byte, c Connect) (Connect, error) {
 	dec := json.NewDecoder(bytes.NewReader(arg))
 	if err := dec.Decode(&c); err != nil {
 		return c, errors.Join(ErrConnect, err)

@@ -141,13 +141,13 @@ func TestConnectDefaults(t *testing.T) {
 		`{}`: "true true true", `null`: "true true true", `{"verbose":false}`: "false true true",
 		`{"echo":false,"unknown":1}`: "true true false",
 	} {
-		c, err := ParseConnect([]byte(in))
+		c, err := ParseConnect([]byte(in), DefaultConnect())
 		if got := fmt.Sprint(c.Verbose, c.Pedantic, c.Echo); err != nil || got != want {
 			t.Errorf("%s: %s %v, want %s", in, got, err, want)
 		}
 	}
 	for _, in := range []string{``, `{`, `[]`, `"x"`, `{"verbose":"yes"}`, `{} x`, `{"name":123}`, `{"protocol":"x"}`, strings.Repeat(`{"a":`, 20000)} {
-		if _, err := ParseConnect([]byte(in)); !errors.Is(err, ErrConnect) {
+		if _, err := ParseConnect([]byte(in), DefaultConnect()); !errors.Is(err, ErrConnect) {
 			t.Errorf("%.40s: %v, want ErrConnect", in, err)
 		}
 	}
