@@ -30,6 +30,11 @@ func TestMain(m *testing.M) {
 	}
 	status := m.Run()
 	board.print(os.Stdout)
+	if set, err := certificates(); err == nil {
+		if err := os.RemoveAll(set.Dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
 	os.Exit(status)
 }
 
