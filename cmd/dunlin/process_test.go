@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -106,7 +107,7 @@ func launch(t *testing.T, dir string, args ...string) *running {
 		_ = r.cmd.Process.Kill()
 		<-r.ended
 		if t.Failed() {
-			t.Logf("log of the server:\n%s", strings.Join(r.lines, "\n"))
+			t.Logf("log of the server:\n%s", strings.Join(r.log(), "\n"))
 		}
 	})
 	return r
@@ -155,6 +156,13 @@ func (r *running) await(text string) string {
 			r.t.Fatalf("the log does not say %q", text)
 		}
 	}
+}
+
+// log is what there is of it so far.
+func (r *running) log() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lines)
 }
 
 func (r *running) signal(s syscall.Signal) {

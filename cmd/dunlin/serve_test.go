@@ -144,7 +144,7 @@ func TestABadReloadIsRefusedWhole(t *testing.T) {
 	write(t, conf, "debug: true\n")
 	r.signal(syscall.SIGHUP)
 	r.await("Reloaded server configuration")
-	for _, line := range r.lines {
+	for _, line := range r.log() {
 		if strings.Contains(line, "[DBG]") && strings.Contains(line, "lient connection created") {
 			t.Errorf("a refused reload switched debug on: %s", line)
 		}
