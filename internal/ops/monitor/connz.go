@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"dunlin/internal/proto/sysapi"
@@ -116,7 +117,15 @@ type found struct {
 	closed *Closed // nil for an open one
 }
 
-func (s connSort) compare(a, b *found) int {
+// of is the number c is sorted by.
+func (s connSort) of(c *Conn, now time.Time) int64 {
+	if s.key == nil {
+		return 0
+	}
+	return s.key(c, now)
+}
+
+func (s connSort) compare(a, b found) int {
 	if s.byReason {
 		if c := strings.Compare(a.closed.Reason.String(), b.closed.Reason.String()); c != 0 {
 			return c
@@ -138,11 +147,33 @@ func (q *connQuery) looks() bool {
 	return q.acc != "" || q.user != "" || q.mqttClient != "" || q.sort.key != nil
 }
 
+// scratch is the memory of one answer, used again by the next: a page of
+// 10,000 connections would otherwise leave megabytes of garbage, and with one
+// core the collector's turns are what messages wait for.
+type scratch struct {
+	ids          []uint64
+	found, spare []found
+	rows         []shown
+	order, swap  []*shown
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// release gives s back and lets go of what it refers to.
+func (s *scratch) release() {
+	clear(s.found[:cap(s.found)])
+	clear(s.spare[:cap(s.spare)])
+	clear(s.rows[:cap(s.rows)])
+	scratches.Put(s)
+}
+
 // search lists what the query wants, sorted, and counts what it was wanted
-// from: with acc the connections of that account, else all in that state.
-func (q *connQuery) search(src Source, p *pace, now time.Time) (list []found, total int, err error) {
+// from: with acc the connections of that account, else all in that state. The
+// list is in s.
+func (q *connQuery) search(src Source, p *pace, s *scratch, now time.Time) (list []found, total int, err error) {
+	s.found = s.found[:0]
 	if q.state != stateClosed {
-		if list, total, err = q.searchOpen(src, p, now); err != nil {
+		if total, err = q.searchOpen(src, p, s, now); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -156,23 +187,21 @@ func (q *connQuery) search(src Source, p *pace, now time.Time) (list []found, to
 			}
 			total++
 			if q.wants(&c.Conn) {
-				f := found{id: c.ID, closed: c}
-				if q.sort.key != nil {
-					f.key = q.sort.key(&c.Conn, now)
-				}
-				list = append(list, f)
+				s.found = append(s.found, found{id: c.ID, key: q.sort.of(&c.Conn, now), closed: c})
 			}
 		}
 	}
-	list, err = sortPaced(p, list, q.sort.compare)
+	s.spare = slices.Grow(s.spare[:0], len(s.found))[:len(s.found)]
+	list, err = sortPaced(p, s.found, s.spare, q.sort.compare)
 	return list, total, err
 }
 
-func (q *connQuery) searchOpen(src Source, p *pace, now time.Time) (list []found, total int, err error) {
-	ids := src.ConnIDs(nil)
+func (q *connQuery) searchOpen(src Source, p *pace, s *scratch, now time.Time) (total int, err error) {
+	s.ids = src.ConnIDs(s.ids[:0])
 	if err := p.step(); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
+	ids := s.ids
 	if q.acc == "" {
 		total = len(ids)
 	}
@@ -183,14 +212,14 @@ func (q *connQuery) searchOpen(src Source, p *pace, now time.Time) (list []found
 			ids = nil
 		}
 	}
-	list = make([]found, 0, len(ids))
+	s.found = slices.Grow(s.found, len(ids))
 	var c Conn
 	for _, id := range ids {
 		if err := p.step(); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		if !q.looks() {
-			list = append(list, found{id: id})
+			s.found = append(s.found, found{id: id})
 			continue
 		}
 		if c = (Conn{}); !src.Conn(id, &c) {
@@ -202,16 +231,11 @@ func (q *connQuery) searchOpen(src Source, p *pace, now time.Time) (list []found
 			}
 			total++
 		}
-		if !q.wants(&c) {
-			continue
+		if q.wants(&c) {
+			s.found = append(s.found, found{id: id, key: q.sort.of(&c, now)})
 		}
-		f := found{id: id}
-		if q.sort.key != nil {
-			f.key = q.sort.key(&c, now)
-		}
-		list = append(list, f)
 	}
-	return list, total, nil
+	return total, nil
 }
 
 // shown is a connection on the page, with its details.
@@ -220,28 +244,30 @@ type shown struct {
 	conn Conn
 }
 
-// fetch takes the details of the page. A connection that closed since it was
-// found is left out; the rest is put in order again, as its figures moved on
-// and a list must be in the order of the figures it shows.
-func (q *connQuery) fetch(src Source, p *pace, list []found, now time.Time) ([]shown, error) {
-	lo, hi := q.cut(len(list))
-	rows := make([]shown, 0, hi-lo)
-	for _, f := range list[lo:hi] {
+// fetch takes the details of some connections of the page. One that closed
+// since it was found is left out; the rest is put in order again, as its
+// figures moved on and a list must be in the order of the figures it shows.
+func (q *connQuery) fetch(src Source, p *pace, s *scratch, list []found, now time.Time) ([]*shown, error) {
+	s.rows = slices.Grow(s.rows[:0], len(list)) // rows must not move below
+	s.order = s.order[:0]
+	for _, f := range list {
 		if err := p.step(); err != nil {
 			return nil, err
 		}
-		row := shown{found: f}
+		s.rows = append(s.rows, shown{found: f})
+		row := &s.rows[len(s.rows)-1]
 		switch {
 		case f.closed != nil:
 			row.conn = f.closed.Conn
 		case !src.Conn(f.id, &row.conn):
 			continue
-		case q.sort.key != nil:
-			row.key = q.sort.key(&row.conn, now)
+		default:
+			row.key = q.sort.of(&row.conn, now)
 		}
-		rows = append(rows, row)
+		s.order = append(s.order, row)
 	}
-	return sortPaced(p, rows, func(a, b *shown) int { return q.sort.compare(&a.found, &b.found) })
+	s.swap = slices.Grow(s.swap[:0], len(s.order))[:len(s.order)]
+	return sortPaced(p, s.order, s.swap, func(a, b *shown) int { return q.sort.compare(a.found, b.found) })
 }
 
 func (h *Handler) connz(w http.ResponseWriter, r *http.Request) {
@@ -252,35 +278,52 @@ func (h *Handler) connz(w http.ResponseWriter, r *http.Request) {
 	}
 	out := h.stream(w, r)
 	defer out.end()
+	s := scratches.Get().(*scratch)
+	defer s.release()
 	now := time.Now().UTC()
-	list, total, err := q.search(h.source, out.pace, now)
+	list, total, err := q.search(h.source, out.pace, s, now)
+	if err == nil {
+		lo, hi := q.cut(len(list))
+		err = h.writeConnz(out, &q, s, list[lo:hi], total, now)
+	}
 	if err != nil {
 		h.gone(r, err)
-		return
 	}
-	rows, err := q.fetch(h.source, out.pace, list, now)
+}
+
+// writeConnz writes the page. Its connections are looked up pageDefault at a
+// time, which bounds what is held; so for a page that is longer than that
+// num_connections also counts the few that close while it is written.
+func (h *Handler) writeConnz(out *stream, q *connQuery, s *scratch, list []found, total int, now time.Time) error {
+	n := min(len(list), pageDefault)
+	rows, err := q.fetch(h.source, out.pace, s, list[:n], now)
 	if err != nil {
-		h.gone(r, err)
-		return
+		return err
 	}
-	out.json.ConnzHead(&sysapi.Connz{ID: h.source.ID(), Now: now, NumConns: len(rows), Total: total,
-		Offset: q.offset, Limit: q.limit})
+	out.json.ConnzHead(&sysapi.Connz{ID: h.source.ID(), Now: now, NumConns: len(rows) + len(list) - n,
+		Total: total, Offset: q.offset, Limit: q.limit})
 	if q.acc != "" && total == 0 && !h.hasAccount(q.acc) {
 		out.json.Null()
 	} else {
 		out.json.Array()
-		for i := range rows {
-			if err := q.write(h.source, out, &rows[i], now); err != nil {
-				h.gone(r, err)
-				return
+		for {
+			for _, row := range rows {
+				if err := q.write(h.source, out, row, now); err != nil {
+					return err
+				}
+			}
+			list = list[n:]
+			if n = min(len(list), pageDefault); n == 0 {
+				break
+			}
+			if rows, err = q.fetch(h.source, out.pace, s, list[:n], now); err != nil {
+				return err
 			}
 		}
 		out.json.EndArray()
 	}
 	out.json.EndObject()
-	if err := out.flush(); err != nil {
-		h.gone(r, err)
-	}
+	return out.flush()
 }
 
 // hasAccount tells an account without connections, whose list is [], from one
@@ -382,8 +425,8 @@ func connInfo(c *Conn, auth bool, now time.Time) sysapi.ConnInfo {
 	info := sysapi.ConnInfo{
 		Cid: c.ID, Kind: c.Kind, Type: c.Type, IP: c.IP, Port: c.Port,
 		Start: c.Start, LastActivity: c.LastActivity,
-		RTT: sysapi.FormatRTT(c.RTT), Uptime: sysapi.FormatAge(c.uptime(now)),
-		Idle:         sysapi.FormatAge(c.end(now).Sub(c.LastActivity)),
+		RTT: sysapi.RTT(c.RTT), Uptime: sysapi.Age(c.uptime(now)),
+		Idle:         sysapi.Age(c.end(now).Sub(c.LastActivity)),
 		PendingBytes: c.PendingBytes, InMsgs: c.InMsgs, OutMsgs: c.OutMsgs, InBytes: c.InBytes, OutBytes: c.OutBytes,
 		Stalls: c.Stalls, NumSubs: c.NumSubs, Name: c.Name, Lang: c.Lang, Version: c.Version,
 		TLSFirst: c.TLSFirst, MQTTClient: c.MQTTClient,

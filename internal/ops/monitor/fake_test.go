@@ -50,9 +50,13 @@ func (f *fake) Conn(id uint64, c *Conn) (ok bool) {
 	return ok
 }
 
+var batchPool = sync.Pool{New: func() any { return new([BatchMax]Sub) }}
+
+// batches yields the same memory again and again, as a Source may.
 func batches(subs []Sub) iter.Seq[[]Sub] {
 	return func(yield func([]Sub) bool) {
-		var batch [BatchMax]Sub // used again, as a Source may
+		batch := batchPool.Get().(*[BatchMax]Sub)
+		defer batchPool.Put(batch)
 		for part := range slices.Chunk(subs, BatchMax) {
 			if !yield(batch[:copy(batch[:], part)]) {
 				return

@@ -54,12 +54,8 @@ type recordedSubsz struct {
 // connOf undoes connInfo, with the subscriptions of details if there are any.
 func connOf(t *testing.T, info sysapi.ConnInfo) Conn {
 	t.Helper()
-	rtt, err := time.ParseDuration(info.RTT)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := Conn{ID: info.Cid, Kind: info.Kind, Type: info.Type, IP: info.IP, Port: info.Port, Start: info.Start,
-		LastActivity: info.LastActivity, RTT: rtt, PendingBytes: info.PendingBytes,
+		LastActivity: info.LastActivity, RTT: time.Duration(info.RTT), PendingBytes: info.PendingBytes,
 		InMsgs: info.InMsgs, OutMsgs: info.OutMsgs, InBytes: info.InBytes, OutBytes: info.OutBytes,
 		NumSubs: info.NumSubs, Name: info.Name, Lang: info.Lang, Version: info.Version,
 		TLSPeerCerts: info.TLSPeerCerts, User: info.AuthorizedUser, Account: info.Account, NameTag: info.NameTag}

@@ -150,7 +150,7 @@ func (h *Handler) Varz() *sysapi.Varz {
 	h.source.Varz(v)
 	v.Now = time.Now().UTC()
 	v.Start, v.ConfigLoadTime = v.Start.UTC(), v.ConfigLoadTime.UTC()
-	v.Uptime = sysapi.FormatAge(v.Now.Sub(v.Start))
+	v.Uptime = sysapi.Age(v.Now.Sub(v.Start))
 	h.usage.Fill(v)
 	v.HTTPReqStats = sysapi.ReqStats{}
 	for name, n := range h.counts {

@@ -47,20 +47,17 @@ func (p *pace) rest() error {
 // runMax is the longest run that is sorted in one go: some 25 microseconds.
 const runMax = 256
 
-// sortPaced sorts list stably in steps: runs of runMax, then merges of
-// neighbouring runs. slices.SortFunc would hold the core for 10 ms over
-// 100,000 connections.
-func sortPaced[T any](p *pace, list []T, compare func(a, b *T) int) ([]T, error) {
-	for lo := 0; lo < len(list); lo += runMax {
-		slices.SortStableFunc(list[lo:min(lo+runMax, len(list))], func(a, b T) int { return compare(&a, &b) })
+// sortPaced sorts list in steps: runs of runMax, then merges of neighbouring
+// runs. slices.SortFunc would hold the core for 10 ms over 100,000
+// connections. The result is in list or in spare, which must be as long.
+// Elements are compared by value, so T is to be small.
+func sortPaced[T any](p *pace, list, spare []T, compare func(a, b T) int) ([]T, error) {
+	for run := range slices.Chunk(list, runMax) {
+		slices.SortFunc(run, compare)
 		if err := p.step(); err != nil {
 			return nil, err
 		}
 	}
-	if len(list) <= runMax {
-		return list, nil
-	}
-	spare := make([]T, len(list))
 	for width := runMax; width < len(list); width *= 2 {
 		for lo := 0; lo < len(list); lo += 2 * width {
 			mid := min(lo+width, len(list))
@@ -74,9 +71,9 @@ func sortPaced[T any](p *pace, list []T, compare func(a, b *T) int) ([]T, error)
 	return list, nil
 }
 
-func mergePaced[T any](p *pace, dst, a, b []T, compare func(a, b *T) int) error {
+func mergePaced[T any](p *pace, dst, a, b []T, compare func(a, b T) int) error {
 	for i := range dst {
-		if len(b) == 0 || len(a) > 0 && compare(&a[0], &b[0]) <= 0 {
+		if len(b) == 0 || len(a) > 0 && compare(a[0], b[0]) <= 0 {
 			dst[i], a = a[0], a[1:]
 		} else {
 			dst[i], b = b[0], b[1:]

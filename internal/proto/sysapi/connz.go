@@ -31,8 +31,7 @@ type Connz struct {
 	Limit    int
 }
 
-// ConnInfo is one connection of /connz. RTT, Uptime and Idle are texts made by
-// FormatRTT and FormatAge.
+// ConnInfo is one connection of /connz. Uptime and Idle end when it closed.
 type ConnInfo struct {
 	Cid            uint64        `json:"cid"`
 	Kind           string        `json:"kind,omitempty"`
@@ -43,9 +42,9 @@ type ConnInfo struct {
 	LastActivity   time.Time     `json:"last_activity"`
 	Stop           *time.Time    `json:"stop,omitempty"`
 	Reason         string        `json:"reason,omitempty"`
-	RTT            string        `json:"rtt,omitempty"`
-	Uptime         string        `json:"uptime"`
-	Idle           string        `json:"idle"`
+	RTT            RTT           `json:"rtt"`
+	Uptime         Age           `json:"uptime"`
+	Idle           Age           `json:"idle"`
 	PendingBytes   int64         `json:"pending_bytes"`
 	InMsgs         int64         `json:"in_msgs"`
 	OutMsgs        int64         `json:"out_msgs"`

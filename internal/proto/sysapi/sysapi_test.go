@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestFormatAge(t *testing.T) {
+func TestAge(t *testing.T) {
 	for _, c := range []struct {
 		d    time.Duration
 		want string
@@ -22,23 +22,41 @@ func TestFormatAge(t *testing.T) {
 		{73*time.Hour + time.Second, "3d1h0m1s"},
 		{(365*24 + 48) * time.Hour, "1y2d0h0m0s"},
 	} {
-		if got := FormatAge(c.d); got != c.want {
-			t.Errorf("FormatAge(%v) = %q, want %q", c.d, got, c.want)
+		if got := Age(c.d).String(); got != c.want {
+			t.Errorf("Age(%v) = %q, want %q", c.d, got, c.want)
+		}
+		var back Age
+		if err := back.UnmarshalText([]byte(c.want)); err != nil || back != Age(max(c.d, 0).Truncate(time.Second)) {
+			t.Errorf("%q reads as %v, %v", c.want, back, err)
+		}
+	}
+	var a Age
+	for _, bad := range []string{"", "s", "1", "1x", "1s1m", "1m2", "-1s", "1.5s", "99999999999s"} {
+		if err := a.UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%q was read as %v", bad, a)
 		}
 	}
 }
 
-func TestFormatRTT(t *testing.T) {
+func TestRTT(t *testing.T) {
 	for _, c := range []struct {
 		d    time.Duration
 		want string
 	}{
-		{0, "0s"}, {-5, "0s"}, {324987, "324µs"}, {2510242, "2.510242ms"}, {1500 * time.Millisecond, "1.5s"},
+		{0, "0s"}, {-5, "0s"}, {999, "0s"}, {324987, "324µs"}, {2510242, "2.510242ms"}, {2000500, "2.0005ms"},
+		{7000000, "7ms"}, {1500 * time.Millisecond, "1.5s"},
 	} {
-		if got := FormatRTT(c.d); got != c.want {
-			t.Errorf("FormatRTT(%d) = %q, want %q", c.d, got, c.want)
+		if got := RTT(c.d).String(); got != c.want {
+			t.Errorf("RTT(%d) = %q, want %q", c.d, got, c.want)
 		}
 	}
+	rapid.Check(t, func(t *rapid.T) { // from a millisecond on it is the text Go writes
+		d := time.Duration(rapid.Int64Range(1e6, 1e12).Draw(t, "d"))
+		var back RTT
+		if got := RTT(d).String(); got != d.String() || back.UnmarshalText([]byte(got)) != nil || time.Duration(back) != d {
+			t.Fatalf("RTT(%d) = %q, Go writes %q, read back %v", d, got, d, back)
+		}
+	})
 }
 
 func TestCloseReasonsAreAllNamed(t *testing.T) {
@@ -90,8 +108,8 @@ func drawConn(t *rapid.T) ConnInfo {
 		Cid: rapid.Uint64().Draw(t, "cid"), Kind: text().Draw(t, "kind"), Type: text().Draw(t, "type"),
 		IP: text().Draw(t, "ip"), Port: rapid.Int().Draw(t, "port"),
 		Start: instant().Draw(t, "start").UTC(), LastActivity: instant().Draw(t, "last").UTC(),
-		Reason: text().Draw(t, "reason"), RTT: text().Draw(t, "rtt"),
-		Uptime: text().Draw(t, "uptime"), Idle: text().Draw(t, "idle"),
+		Reason: text().Draw(t, "reason"), RTT: RTT(rapid.Int64Range(-5, 5e9).Draw(t, "rtt")),
+		Uptime: Age(rapid.Int64().Draw(t, "uptime")), Idle: Age(rapid.Int64().Draw(t, "idle")),
 		PendingBytes: rapid.Int64().Draw(t, "pending"),
 		InMsgs:       rapid.Int64().Draw(t, "in_msgs"), OutMsgs: rapid.Int64().Draw(t, "out_msgs"),
 		InBytes: rapid.Int64().Draw(t, "in_bytes"), OutBytes: rapid.Int64().Draw(t, "out_bytes"),
@@ -231,7 +249,7 @@ func same(t *rapid.T, got []byte, want any) {
 
 func TestWriterDoesNotAllocateForPlainText(t *testing.T) {
 	c := ConnInfo{Cid: 7, Kind: KindClient, IP: "127.0.0.1", Port: 4, Start: time.Now(), LastActivity: time.Now(),
-		RTT: "1ms", Uptime: "1s", Idle: "0s", Name: strings.Repeat("n", 20), Subs: []string{"a.b"}}
+		RTT: 1234567, Uptime: 5e9, Name: strings.Repeat("n", 20), Subs: []string{"a.b"}}
 	buf := make([]byte, 0, 4096)
 	w := NewWriter(buf, "  ")
 	if n := testing.AllocsPerRun(100, func() {

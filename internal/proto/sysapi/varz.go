@@ -46,7 +46,7 @@ type Varz struct {
 	WriteTimeout       string    `json:"write_timeout,omitempty"`
 	Start              time.Time `json:"start"`
 	Now                time.Time `json:"now"`
-	Uptime             string    `json:"uptime"`
+	Uptime             Age       `json:"uptime"`
 	Mem                int64     `json:"mem"`
 	Cores              int       `json:"cores"`
 	MaxProcs           int       `json:"gomaxprocs"`

@@ -175,6 +175,13 @@ func (w *Writer) optInt(key string, v int64) {
 	}
 }
 
+// quoted writes a key and the opening quote of its text.
+func (w *Writer) quoted(key string) {
+	w.Key(key)
+	w.element()
+	w.Buf = append(w.Buf, '"')
+}
+
 func (w *Writer) keyInt(key string, v int64)      { w.Key(key); w.Int(v) }
 func (w *Writer) keyUint(key string, v uint64)    { w.Key(key); w.Uint(v) }
 func (w *Writer) keyString(key, s string)         { w.Key(key); w.String(s) }
@@ -210,9 +217,15 @@ func (w *Writer) ConnHead(c *ConnInfo) {
 		w.keyTime("stop", *c.Stop)
 	}
 	w.optString("reason", c.Reason)
-	w.optString("rtt", c.RTT)
-	w.keyString("uptime", c.Uptime)
-	w.keyString("idle", c.Idle)
+	w.quoted("rtt")
+	w.Buf, _ = c.RTT.AppendText(w.Buf) // cannot fail, as the next two
+	w.Buf = append(w.Buf, '"')
+	w.quoted("uptime")
+	w.Buf, _ = c.Uptime.AppendText(w.Buf)
+	w.Buf = append(w.Buf, '"')
+	w.quoted("idle")
+	w.Buf, _ = c.Idle.AppendText(w.Buf)
+	w.Buf = append(w.Buf, '"')
 	w.keyInt("pending_bytes", c.PendingBytes)
 	w.keyInt("in_msgs", c.InMsgs)
 	w.keyInt("out_msgs", c.OutMsgs)
