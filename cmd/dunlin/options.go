@@ -40,7 +40,11 @@ func logOptions(o *config.Options) logging.Options {
 	}
 }
 
-// logsToStderr reports whether log lines go to standard error.
-func logsToStderr(o *config.Options) bool {
-	return o.LogFile == "" && o.RemoteSyslog == "" && !o.Syslog && !o.NoLog
+// startedByHand reports whether this looks like a first try: no file, the log
+// on standard error, and no password or TLS that a client would have to be
+// told of.
+func startedByHand(o *config.Options) bool {
+	logsToStderr := o.LogFile == "" && o.RemoteSyslog == "" && !o.Syslog && !o.NoLog
+	open := o.Auth.Username == "" && o.Auth.Token == "" && o.TLS == nil
+	return o.ConfigFile == "" && logsToStderr && open
 }

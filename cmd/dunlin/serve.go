@@ -70,7 +70,7 @@ func (d *daemon) run(opts *config.Options, stderr *os.File) (err error) {
 	if err != nil {
 		return d.fatal(err)
 	}
-	if opts.ConfigFile == "" && logsToStderr(opts) && logging.IsTerminal(stderr) {
+	if startedByHand(opts) && logging.IsTerminal(stderr) {
 		if err := printFirstSteps(stderr, d.server.ClientURL(), ink{logging.WantsColour(stderr)}); err != nil {
 			return err
 		}
