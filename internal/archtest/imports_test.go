@@ -30,7 +30,6 @@ var guests = map[string]guest{
 	"github.com/nats-io/nkeys":            {reason: "identities of users and servers; the format is nkeys' own"},
 	"golang.org/x/crypto":                 {reason: "bcrypt for hashed passwords and tokens"},
 	"golang.org/x/sys":                    {reason: "process statistics, signals and the Windows service API"},
-	"golang.org/x/time":                   {reason: "token bucket of the TLS connection rate limit"},
 	"github.com/prometheus/client_golang": {reason: "the /metrics exposition format"},
 	"github.com/nats-io/nats.go":          {reason: "the official client, as the counterpart in tests", tests: true},
 	"github.com/cockroachdb/datadriven":   {reason: "tests as scripts", tests: true},
@@ -137,6 +136,23 @@ func guestsAreInvited(t *tree) (wrong []string) {
 			case g.tests && !s.test && !s.in("examples") && !forTestsOnly(s.dir()):
 				wrong = append(wrong, s.at(spec, "%s is for tests only: %s", name, g.reason))
 			}
+		}
+	}
+	return wrong
+}
+
+func guestsAreNeeded(t *tree, table map[string]guest) (wrong []string) {
+	seen := map[string]bool{}
+	for _, s := range t.files {
+		for _, spec := range s.ast.Imports {
+			if !s.nested {
+				seen[thirdParty(importPath(spec))] = true
+			}
+		}
+	}
+	for name := range table {
+		if !seen[name] {
+			wrong = append(wrong, "the guest list has "+name+", which nothing imports any more")
 		}
 	}
 	return wrong

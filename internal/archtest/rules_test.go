@@ -119,6 +119,18 @@ func importRules() []rule {
 			one("internal/engine/authn/a.go", "package authn\nimport _ \"golang.org/x/crypto/bcrypt\"\n"),
 			{files: map[string]string{"bench/go.mod": "module bench\n", "bench/a.go": "package main\nimport _ \"github.com/some/thing\"\n"}},
 		}, nil},
+		{
+			"guests are needed",
+			func(t *tree) []string { return guestsAreNeeded(t, guests) },
+			[]sample{
+				one("internal/core/a/a.go", "package a\nimport _ \"golang.org/x/crypto/bcrypt\"\n"),
+				one("internal/core/a/a.go", "package a\nimport _ \"golang.org/x/sys/unix\"\n", "golang.org/x/crypto"),
+				{files: map[string]string{"bench/go.mod": "module bench\n", "bench/a.go": "package main\nimport _ \"golang.org/x/crypto/bcrypt\"\n"}, want: []string{"golang.org/x/crypto"}},
+			},
+			func(t *tree) []string {
+				return guestsAreNeeded(t, map[string]guest{"golang.org/x/crypto": {reason: "a sample"}})
+			},
+		},
 		{"testkit stays in tests", testkitStaysInTests, []sample{
 			one("server/a.go", "package server\nimport _ \"dunlin/internal/testkit\"\n", "internal/testkit is imported outside tests"),
 			one("internal/core/perm/a.go", "package perm\nimport _ \"dunlin/internal/sim/disk\"\n", "internal/sim/disk is imported"),
