@@ -43,11 +43,6 @@ func options() []option {
 		if k.bind == nil || k.later != "" {
 			continue
 		}
-		switch k.name {
-		case "server_tags":
-			all = append(all, option{k.name, k.reload, false, func(o *Options) any { return o.Tags }})
-			continue
-		}
 		all = append(all, option{k.name, k.reload, k.secret, func(o *Options) any {
 			return reflect.ValueOf(k.bind(o)).Elem().Interface()
 		}})
@@ -61,6 +56,7 @@ func options() []option {
 	shown("http_host", false, func(o *Options) any { return o.HTTPHost })
 	shown("dont_listen", false, func(o *Options) any { return o.DontListen })
 	shown("trace_verbose", true, func(o *Options) any { return o.TraceVerbose })
+	shown("trace_headers", true, func(o *Options) any { return o.TraceHeaders })
 	shown("log_format", false, func(o *Options) any { return o.LogFormat })
 	hidden("server_metadata", true, func(o *Options) any { return o.Metadata })
 	hidden("feature_flags", false, func(o *Options) any { return o.FeatureFlags })
@@ -70,7 +66,8 @@ func options() []option {
 	hidden("proxies", true, func(o *Options) any { return o.Auth.TrustedProxies })
 	hidden("authorization", true, func(o *Options) any {
 		a := o.Auth
-		a.TrustedProxies, a.SystemAccount, a.VerifyAndMap = nil, "", false
+		// Options of their own.
+		a.TrustedProxies, a.SystemAccount, a.NoAuthUser, a.VerifyAndMap = nil, "", "", false
 		return a
 	})
 	return all

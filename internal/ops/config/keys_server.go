@@ -69,12 +69,15 @@ var logKeys = []*key{
 		o.TraceVerbose = v.Bool
 		o.Trace = o.Trace || v.Bool
 	})},
-	{name: "trace_headers", takes: tBool, def: "false", reload: true, doc: "Trace the headers of messages only, not their bodies.", bind: opt(func(o *Options) any { return &o.TraceHeaders })},
+	{name: "trace_headers", takes: tBool, def: "false", reload: true, doc: "Like trace, with the headers of messages only and not their bodies.", set: setOpt(func(_ *reader, o *Options, v *conflang.Value) {
+		o.TraceHeaders = v.Bool
+		o.Trace = o.Trace || v.Bool
+	})},
 	{name: "logtime", takes: tBool, def: "true", reload: true, doc: "Begin each line of the log with the time.", bind: opt(func(o *Options) any { return &o.LogTime })},
 	{name: "logtime_utc", takes: tBool, def: "false", reload: true, doc: "Times in the log are in UTC.", bind: opt(func(o *Options) any { return &o.LogTimeUTC })},
 	{name: "logfile", alias: []string{"log_file"}, takes: tStr, reload: true, doc: "File that the log goes to.", bind: opt(func(o *Options) any { return &o.LogFile })},
-	{name: "logfile_size_limit", alias: []string{"log_size_limit"}, takes: tInt, def: "0", reload: true, doc: "Size at which the log file is rotated; 0 never rotates.", bind: opt(func(o *Options) any { return &o.LogSizeLimit })},
-	{name: "logfile_max_num", alias: []string{"log_max_num"}, takes: tInt, def: "0", reload: true, doc: "How many log files are kept, the current one included; 0 keeps all.", bind: opt(func(o *Options) any { return &o.LogMaxFiles })},
+	{name: "logfile_size_limit", alias: []string{"log_size_limit"}, takes: tInt, def: "0", doc: "Size at which the log file is rotated; 0 never rotates.", bind: opt(func(o *Options) any { return &o.LogSizeLimit })},
+	{name: "logfile_max_num", alias: []string{"log_max_num"}, takes: tInt, def: "0", doc: "How many log files are kept, the current one included; 0 keeps all.", bind: opt(func(o *Options) any { return &o.LogMaxFiles })},
 	{name: "log_format", takes: tStr, words: []string{"text", "json"}, def: "text", doc: "Form of the log: lines for people, or one JSON object a line. A key of Dunlin's own.", set: setOpt(func(_ *reader, o *Options, v *conflang.Value) { o.LogFormat = strings.ToLower(v.Str) })},
 	{name: "syslog", takes: tBool, def: "false", reload: true, doc: "Log to the local syslog.", bind: opt(func(o *Options) any { return &o.Syslog })},
 	{name: "remote_syslog", takes: tStr, reload: true, doc: "Address of a syslog server, such as udp://localhost:514.", bind: opt(func(o *Options) any { return &o.RemoteSyslog })},
