@@ -75,7 +75,7 @@ func (r *Result) addQueue(s *Sub) {
 		} else {
 			r.Groups = append(r.Groups, Group{Name: name})
 		}
-		if at >= groupsLinear && r.byName != nil {
+		if len(r.byName) > 0 { // else it is filled when it is first asked, with this one
 			r.byName[name] = at
 		}
 	}

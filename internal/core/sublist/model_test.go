@@ -1,0 +1,364 @@
+package sublist_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"dunlin/internal/core/sublist"
+	"dunlin/internal/proto/wire"
+
+	"pgregory.net/rapid"
+)
+
+// sink is a receiver that is never asked to receive.
+type sink struct{ name string }
+
+func (*sink) Deliver(*wire.Msg, *sublist.Sub, *sublist.Batch) bool { return false }
+
+func newSub(subj, queue, sid string) *sublist.Sub {
+	return sublist.NewSub(nil, []byte(subj), []byte(queue), []byte(sid))
+}
+
+// reaches says whether a message to subj goes to a subscription of pattern. It
+// is the definition, in the plainest form, and shares no code with the table.
+func reaches(subj, pattern string) bool {
+	s, p := strings.Split(subj, "."), strings.Split(pattern, ".")
+	if slices.Contains(s, "") {
+		return false
+	}
+	for i, token := range p {
+		if token == ">" && i == len(p)-1 {
+			return len(s) > i
+		}
+		if i >= len(s) || token != "*" && token != s[i] {
+			return false
+		}
+	}
+	return len(s) == len(p)
+}
+
+// model is the interest table as a list.
+type model []*sublist.Sub
+
+func (m model) match(subj string) (plain []*sublist.Sub, groups map[string][]*sublist.Sub) {
+	groups = map[string][]*sublist.Sub{}
+	for _, s := range m {
+		if !reaches(subj, s.Subject()) {
+			continue
+		}
+		if q := s.Queue(); q != "" {
+			groups[q] = append(groups[q], s)
+		} else {
+			plain = append(plain, s)
+		}
+	}
+	return plain, groups
+}
+
+// compare says how r differs from what the model matches; "" if it does not.
+func (m model) compare(subj string, r *sublist.Result) string {
+	plain, groups := m.match(subj)
+	if diff := sameSubs(plain, r.Plain); diff != "" {
+		return fmt.Sprintf("%q, plain: %s", subj, diff)
+	}
+	seen := map[string]bool{}
+	for _, g := range r.Groups {
+		if seen[g.Name] {
+			return fmt.Sprintf("%q: group %q is there twice", subj, g.Name)
+		}
+		seen[g.Name] = true
+		if diff := sameSubs(groups[g.Name], g.Subs); diff != "" {
+			return fmt.Sprintf("%q, group %q: %s", subj, g.Name, diff)
+		}
+	}
+	if len(seen) != len(groups) {
+		return fmt.Sprintf("%q: %d groups, want %d", subj, len(seen), len(groups))
+	}
+	if r.Empty() != (len(plain)+len(groups) == 0) {
+		return fmt.Sprintf("%q: Empty is %v", subj, r.Empty())
+	}
+	return ""
+}
+
+// sameSubs compares without regard to order.
+func sameSubs(want, got []*sublist.Sub) string {
+	count := map[*sublist.Sub]int{}
+	for _, s := range want {
+		count[s]++
+	}
+	for _, s := range got {
+		count[s]--
+	}
+	for s, n := range count {
+		if n != 0 {
+			return fmt.Sprintf("subscription %q sid %s %+d times too rarely", s.Subject(), s.Sid(), n)
+		}
+	}
+	return ""
+}
+
+var (
+	tokens = []string{"a", "b", "c", "*", ">", "a*", "*b", ">c", "**", "*>", "é", "a-long-token-that-is-unlike-the-others"}
+	queues = []string{"", "", "", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11", "q12", "q13"}
+)
+
+// play makes a table, a list and two caches live through the same changes and
+// compares what they match. choose(n) is a choice from 0 to n-1, ok false the end.
+func play(fatalf func(string, ...any), choose func(n int) (int, bool)) {
+	var (
+		table  sublist.Table
+		in     model
+		out    []*sublist.Sub // removed ones, which may come back
+		reused sublist.Result
+		caches [2]sublist.Cache
+		last   string // often asked again, so that the caches have it
+		sid    int
+		more   = true
+	)
+	pick := func(n int) int {
+		i, ok := choose(n)
+		more = more && ok
+		return i
+	}
+	pattern := func() string {
+		n := 1 + pick(4)
+		var list []string
+		for i := range n {
+			token := tokens[pick(len(tokens))]
+			if token == ">" && i < n-1 {
+				token = "*"
+			}
+			list = append(list, token)
+		}
+		return strings.Join(list, ".")
+	}
+	published := func() string {
+		var list []string
+		for range 1 + pick(4) {
+			if i := pick(len(tokens) + 1); i < len(tokens) {
+				list = append(list, tokens[i])
+			} else {
+				list = append(list, "")
+			}
+		}
+		return strings.Join(list, ".")
+	}
+	insert := func(s *sublist.Sub) {
+		table.Insert(s)
+		table.Insert(s) // it is in: this must do nothing
+		in = append(in, s)
+	}
+	remove := func(i int) {
+		s := in[i]
+		in = slices.Delete(in, i, i+1)
+		if !table.Remove(s) {
+			fatalf("Remove of %q said that it was not in", s.Subject())
+		}
+		if table.Remove(s) {
+			fatalf("the second Remove of %q said that it was in", s.Subject())
+		}
+		out = append(out, s)
+	}
+	for more {
+		switch op := pick(16); {
+		case op < 5:
+			sid++
+			insert(newSub(pattern(), queues[pick(len(queues))], fmt.Sprint(sid)))
+		case op == 5 && len(in) > 0: // one more of a subject that is there
+			sid++
+			insert(newSub(in[pick(len(in))].Subject(), queues[pick(len(queues))], fmt.Sprint(sid)))
+		case op == 6 && len(out) > 0:
+			i := pick(len(out))
+			s := out[i]
+			out = slices.Delete(out, i, i+1)
+			insert(s)
+		case op < 10 && len(in) > 0:
+			remove(pick(len(in)))
+		case op == 10 && pick(8) == 0:
+			for len(in) > 0 {
+				remove(pick(len(in)))
+			}
+		default:
+			subj := last
+			switch pick(3) {
+			case 0:
+				subj = published()
+			case 1:
+				if len(in) > 0 {
+					subj = in[pick(len(in))].Subject()
+				}
+			}
+			last = subj
+			table.Match([]byte(subj), &reused)
+			if diff := in.compare(subj, &reused); diff != "" {
+				fatalf("Match: %s", diff)
+			}
+			for i := range caches {
+				if diff := in.compare(subj, &caches[i].Lookup(&table, []byte(subj)).Result); diff != "" {
+					fatalf("cache %d: %s", i, diff)
+				}
+				if pick(3) == 0 {
+					break // the other one falls behind
+				}
+			}
+		}
+		if int(table.Count()) != len(in) {
+			fatalf("Count is %d, want %d", table.Count(), len(in))
+		}
+	}
+	var all []*sublist.Sub
+	table.All(func(s *sublist.Sub) bool { all = append(all, s); return true })
+	if diff := sameSubs(in, all); diff != "" {
+		fatalf("All: %s", diff)
+	}
+	for len(in) > 0 {
+		remove(len(in) / 2)
+	}
+	table.All(func(s *sublist.Sub) bool { fatalf("%q is left in an empty table", s.Subject()); return false })
+}
+
+func TestTableAgainstAList(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		left := rapid.IntRange(200, 2000).Draw(t, "choices")
+		choice := rapid.IntRange(0, 1<<20)
+		play(t.Fatalf, func(n int) (int, bool) {
+			left--
+			return choice.Draw(t, "") % n, left > 0
+		})
+	})
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x00\x0f\x00\x00\x00"))
+	f.Add([]byte(strings.Repeat("\x00\x02\x03\x04\x00\x01\x05\x01\x07\x0f\x01\x02\x00\x00", 40)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		play(t.Fatalf, func(n int) (int, bool) {
+			if len(data) == 0 {
+				return 0, false
+			}
+			b := data[0]
+			data = data[1:]
+			return int(b) % n, true
+		})
+	})
+}
+
+// TestManyGroups has more groups than are searched one by one, with members
+// that come in any order, in a Result that was used before.
+func TestManyGroups(t *testing.T) {
+	for _, groups := range []int{1, 7, 8, 9, 10, 16, 100} {
+		var table sublist.Table
+		var in model
+		sid := 0
+		for range 3 { // members of a group do not stand beside each other
+			for g := range groups {
+				for _, subj := range []string{"a.b", "a.*", ">"} {
+					sid++
+					s := newSub(subj, fmt.Sprint("q", g), fmt.Sprint(sid))
+					table.Insert(s)
+					in = append(in, s)
+				}
+			}
+		}
+		var r sublist.Result
+		for round := range 4 {
+			for _, subj := range []string{"a.b", "a.c", "none", "a.b", "a..b"} {
+				table.Match([]byte(subj), &r)
+				if diff := in.compare(subj, &r); diff != "" {
+					t.Fatalf("%d groups, round %d: %s", groups, round, diff)
+				}
+			}
+		}
+	}
+}
+
+// TestAllStops: All ends when the callback has enough, wherever it is.
+func TestAllStops(t *testing.T) {
+	var table sublist.Table
+	for i, subj := range []string{"a", "a", "b", "*", "*.x", "x.>", ">", "x.y.*", "x.*.z"} {
+		table.Insert(newSub(subj, "", fmt.Sprint(i)))
+	}
+	for want := 1; want <= 9; want++ {
+		n := 0
+		table.All(func(*sublist.Sub) bool { n++; return n < want })
+		if n != want {
+			t.Errorf("All went on to %d subscriptions after it was stopped at %d", n, want)
+		}
+	}
+}
+
+func TestSubKeepsItsFieldsApart(t *testing.T) {
+	receiver := &sink{"r"}
+	subj, queue, sid := []byte("foo.bar"), []byte("workers"), []byte("17")
+	s := sublist.NewSub(receiver, subj, queue, sid)
+	subj[0], queue[0], sid[0] = 'X', 'X', 'X' // the arguments are the caller's buffer
+	if s.Sink != sublist.Sink(receiver) || s.Subject() != "foo.bar" || s.Queue() != "workers" || s.Sid() != "17" || !s.IsQueue() {
+		t.Errorf("subject %q queue %q sid %q", s.Subject(), s.Queue(), s.Sid())
+	}
+	if p := sublist.NewSub(receiver, []byte("foo"), nil, []byte("1")); p.IsQueue() || p.Queue() != "" || p.Sid() != "1" {
+		t.Errorf("plain subscription: queue %q sid %q", p.Queue(), p.Sid())
+	}
+}
+
+func TestFullAndChanges(t *testing.T) {
+	var table sublist.Table
+	a, b := newSub("a", "", "1"), newSub("a.>", "q", "2")
+	table.Insert(a)
+	table.Insert(b)
+	if table.Full(0) || table.Full(-1) || table.Full(3) || !table.Full(2) || !table.Full(1) {
+		t.Error("Full is wrong with 2 subscriptions")
+	}
+	table.Remove(a)
+	table.Remove(a)
+	if in, out := table.Changes(); in != 2 || out != 1 {
+		t.Errorf("Changes: %d and %d, want 2 and 1", in, out)
+	}
+}
+
+func TestOwnAgainstAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var own sublist.Own
+		in := map[string]*sublist.Sub{}
+		sids := rapid.SampledFrom([]string{"1", "2", "3", "12", "1234567890", "s", "sid.with.dots", "é"})
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) {
+				sid := sids.Draw(t, "sid")
+				if in[sid] == nil {
+					in[sid] = newSub("foo.bar", "", sid)
+					own.Add(in[sid])
+				}
+			},
+			"remove": func(t *rapid.T) {
+				sid := sids.Draw(t, "sid")
+				if s := in[sid]; s != nil {
+					own.Remove(s)
+					own.Remove(s) // not there any more: nothing
+					delete(in, sid)
+				}
+			},
+			"": func(t *rapid.T) {
+				if own.Len() != len(in) {
+					t.Fatalf("Len %d, want %d", own.Len(), len(in))
+				}
+				for _, sid := range []string{"1", "2", "3", "12", "1234567890", "s", "sid.with.dots", "é", "absent", ""} {
+					if got := own.Find([]byte(sid)); got != in[sid] {
+						t.Fatalf("Find(%q) = %v, want %v", sid, got, in[sid])
+					}
+				}
+				n := 0
+				own.All(func(s *sublist.Sub) bool {
+					if in[s.Sid()] != s {
+						t.Fatalf("All has %q", s.Sid())
+					}
+					n++
+					return true
+				})
+				if n != len(in) {
+					t.Fatalf("All has %d, want %d", n, len(in))
+				}
+			},
+		})
+	})
+}
