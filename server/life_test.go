@@ -142,7 +142,7 @@ func TestShutdownByMany(t *testing.T) {
 // TestShutdownDuringStart: whoever comes first, nothing is left.
 func TestShutdownDuringStart(t *testing.T) {
 	testkit.NothingLeft(t)
-	for range 50 {
+	for range 100 {
 		s, _ := testkit.New(t, &server.Options{HTTPHost: "127.0.0.1", HTTPPort: -1, ProfPort: -1}, 0)
 		var both sync.WaitGroup
 		both.Go(func() { _ = s.Start() })

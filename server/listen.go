@@ -23,6 +23,8 @@ const (
 	acceptPauseMax = time.Second
 )
 
+var errShutDown = errors.New("the server was shut down while it started")
+
 func (s *Server) listen(opts *Options) error {
 	port := max(opts.Port, 0)
 	addr := net.JoinHostPort(opts.Host, strconv.Itoa(port))
@@ -34,7 +36,7 @@ func (s *Server) listen(opts *Options) error {
 	if s.phase != running {
 		s.life.Unlock()
 		s.logClose("client listener", l.Close())
-		return errors.New("the server was shut down while it started")
+		return errShutDown
 	}
 	s.listener = l
 	s.accepts = make(chan struct{})

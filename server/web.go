@@ -19,11 +19,15 @@ type web struct {
 	group   *task.Group
 	monitor net.Listener
 	profile net.Listener
+	stopped bool // for good
 }
 
 func (w *web) start(s *Server, opts *Options) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.stopped {
+		return errShutDown
+	}
 	w.group = s.group.Child("web")
 	if opts.HTTPPort != 0 || opts.HTTPSPort != 0 {
 		if err := w.startMonitor(s, opts); err != nil {
@@ -79,7 +83,7 @@ func (w *web) stop() {
 	if w.group != nil {
 		w.group.Close()
 	}
-	w.monitor, w.profile = nil, nil
+	w.monitor, w.profile, w.stopped = nil, nil, true
 }
 
 func (w *web) monitorAddr() net.Addr { return w.addr(&w.monitor) }
