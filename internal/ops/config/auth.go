@@ -210,14 +210,16 @@ func (r *reader) addUsers(users []*userEntry, account string, permissions *perm.
 	}
 }
 
-// accountNamed finds an account by name among all that a server will have.
+// accountNamed finds an account by name. The whole file must have been read:
+// the index is made at the first call.
 func (r *reader) accountNamed(name string) *accountEntry {
-	for _, a := range r.accounts {
-		if a.Name == name {
-			return a
+	if r.byName == nil {
+		r.byName = make(map[string]*accountEntry, len(r.accounts))
+		for _, a := range r.accounts {
+			r.byName[a.Name] = a
 		}
 	}
-	return nil
+	return r.byName[name]
 }
 
 // findUser finds a user by name or nkey.

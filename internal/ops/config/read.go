@@ -112,6 +112,7 @@ type reader struct {
 	// What can be judged only when the whole file has been read.
 	auth     *authBlock
 	accounts []*accountEntry
+	byName   map[string]*accountEntry
 	tls      *tlsBlock
 }
 
