@@ -45,7 +45,8 @@ func NewRaw(nc net.Conn) *Raw {
 // between, until step returns true or the connection fails. step reads with
 // Read as long as it likes. Because all reading happens inside one call, a
 // step that has just emptied the socket may return false without asking the
-// kernel again: the poller remembers data that came since.
+// kernel again: the poller remembers data that came since. It does not remember
+// an end that came together with data: only a Read that says so tells of it.
 func (r *Raw) ReadLoop(step func(fd uintptr) (done bool)) error {
 	return r.rc.Read(step)
 }

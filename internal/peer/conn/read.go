@@ -109,10 +109,10 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 					return true
 				}
 			}
-			if n < len(free) { // the socket is empty: asking it again would be a system call lost
-				in.park()
-				return false
-			}
+			// A read that came back short has emptied the socket, and is still not the
+			// last: the peer's end may stand behind the data. The poller tells of both at
+			// once and only once, so whoever parks without having been told "nothing there"
+			// waits for that end for ever. One system call a wake-up is its price.
 		}
 	})
 	if in.err != nil {
