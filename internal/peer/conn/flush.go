@@ -141,6 +141,9 @@ func (c *Conn) drain(batch [][]byte) {
 			last := c.closing && !c.ended
 			if c.ended {
 				c.dropLocked()
+			} else if !c.closing {
+				// Else the next write without waiting would fail once the deadline has passed.
+				_ = c.nc.SetWriteDeadline(time.Time{})
 			}
 			c.wakeLocked()
 			c.mu.Unlock()
