@@ -19,7 +19,11 @@ func (c *Conn) Flush() {
 	c.queued = false
 	for round := 0; ; round++ {
 		if c.state != idle || c.ended || (c.pending == 0 && (c.sealed == nil || !c.sealed.waiting())) {
+			last := c.state == idle && c.closing && !c.ended
 			c.mu.Unlock()
+			if last { // the last words went out here, and CloseWith has left the end to us
+				c.Close(sysapi.ClientClosed)
+			}
 			return
 		}
 		if c.raw == nil || round == flushRounds {
