@@ -261,7 +261,12 @@ func (c *Conn) Finish() error {
 		cancel()
 	}
 	c.Close(sysapi.ClientClosed)
-	if c.sealed != nil {
+	c.mu.Lock()
+	quiet := c.state == idle
+	c.mu.Unlock()
+	// While a writer is on its way out the socket is full anyway, and waiting for
+	// the writer's turn would be waiting for the peer.
+	if c.sealed != nil && quiet {
 		c.sealed.farewell(c.raw)
 	}
 	return c.nc.Close()

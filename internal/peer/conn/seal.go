@@ -88,7 +88,8 @@ func (s *seal) encrypt(chunks [][]byte) ([][]byte, error) {
 
 // farewell tells the peer that the end is meant. Best effort: it may be gone.
 func (s *seal) farewell(raw *netx.Raw) {
-	if raw == nil || s.under.SetDeadline(time.Time{}) != nil || s.tls.CloseWrite() != nil {
+	// CloseWrite leaves a deadline behind that has passed, so the order matters.
+	if raw == nil || s.tls.CloseWrite() != nil || s.under.SetDeadline(time.Time{}) != nil {
 		return
 	}
 	records := s.under.take()
