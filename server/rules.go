@@ -97,8 +97,7 @@ func compileMappings(name string, list []mapping.Rule) (*mapping.Table, error) {
 func (s *Server) commit(r *rules) {
 	names := make(map[string]bool, len(r.accounts))
 	for _, ar := range r.accounts {
-		a := s.tenants.ensure(ar.name)
-		a.IsSystem = ar.system
+		a := s.tenants.ensure(ar.name, ar.system)
 		a.SetMappings(ar.mappings)
 		a.SetLimits(ar.limits)
 		names[ar.name] = true

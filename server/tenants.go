@@ -25,8 +25,9 @@ func (t *tenants) get(name string) *account.Account {
 	return nil
 }
 
-// ensure returns the account of that name, made if need be.
-func (t *tenants) ensure(name string) *account.Account {
+// ensure returns the account of that name, made if need be. Which account is
+// the system's does not change while the server runs.
+func (t *tenants) ensure(name string, system bool) *account.Account {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byName == nil {
@@ -35,6 +36,7 @@ func (t *tenants) ensure(name string) *account.Account {
 	a := t.byName[name]
 	if a == nil {
 		a = account.New(name)
+		a.IsSystem = system
 		t.byName[name] = a
 	}
 	a.SetGone(false)
