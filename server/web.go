@@ -56,6 +56,8 @@ func (w *web) startMonitor(s *Server, opts *Options) error {
 		if tlsCfg, err = tlsconf.Build(opts.TLS); err != nil {
 			return fmt.Errorf("https monitoring: %w", err)
 		}
+		// The certificate is the one of the last reload.
+		tlsCfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.cfg.Load().TLS, nil }
 	}
 	host := opts.HTTPHost
 	if host == "" {
