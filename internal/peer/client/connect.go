@@ -82,6 +82,11 @@ func (c *Client) login(opts *wire.Connect, implicit bool) bool {
 		}
 	}
 	c.setGrant(ident, opts)
+	// A reload may have passed this client over because it had no grant yet.
+	if now := c.host.Config(); now.Auth != c.cfg.Auth && !c.Reauthorize(now) {
+		c.stopped = true
+		return false
+	}
 	c.connected = true
 	c.startPingTimer(!implicit)
 	return true
