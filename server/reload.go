@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"dunlin/internal/ops/config"
+	"dunlin/internal/proto/sysapi"
 )
 
 // ReloadOptions puts opts in force while the server runs. Everything is
@@ -55,7 +56,8 @@ func (s *Server) applyToClients() {
 	list := s.clients.all()
 	left := 0
 	for _, c := range list {
-		if c.Reauthorize(cfg) {
+		// One that is on its way out still stands in the table.
+		if c.Reauthorize(cfg) && c.ClosedFor() == sysapi.NotClosed {
 			left++
 		}
 	}
