@@ -21,6 +21,7 @@ type Cache struct {
 	doubts  []uint32
 	crowded int // newcomers that found another's mark or subject in their place, since the last growth
 	scratch Hit
+	last    *Hit // of the lookup before, if it was remembered
 }
 
 // Hit is what the cache says of one subject.
@@ -40,6 +41,12 @@ type Hit struct {
 // Lookup returns what subj matches in t now. The Hit is valid until the next
 // call. No allocation unless subj is new and worth remembering.
 func (c *Cache) Lookup(t *Table, subj []byte) *Hit {
+	if s := c.last; s != nil && s.subject == string(subj) && t == c.table {
+		if !s.fresh(t) {
+			s.fill(t, subj, s.hash)
+		}
+		return s
+	}
 	h := Hash(subj)
 	if t != c.table {
 		c.Reset(t)
@@ -52,6 +59,7 @@ func (c *Cache) Lookup(t *Table, subj []byte) *Hit {
 		if !s.fresh(t) {
 			s.fill(t, subj, h)
 		}
+		c.last = s
 		return s
 	}
 	return c.newcomer(t, subj, h, at)

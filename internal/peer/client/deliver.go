@@ -6,8 +6,12 @@ import (
 	"dunlin/internal/proto/wire"
 )
 
+// Unhold implements sublist.Holder.
+func (c *Client) Unhold() { c.Unlock() }
+
 // Deliver implements sublist.Sink: it appends m to the client's queue. Any
-// goroutine may call it.
+// goroutine may call it. It leaves the queue locked for the next message of
+// the batch (sublist.Batch.Held).
 func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
 	if b.NoEcho && b.Origin == sublist.Sink(c) {
 		return false
@@ -15,15 +19,17 @@ func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
 	g := c.grant.Load()
 	sid := s.Sid()
 	n := m.Size(len(sid))
-	c.Lock()
+	if b.Held != sublist.Holder(c) {
+		b.Release()
+		c.Lock()
+		b.Held = c
+	}
 	if c.Closing() || s.Gone || (s.Max > 0 && s.Delivered >= uint64(s.Max)) ||
 		(s.Filtered && g.Permissions.DeniesDelivery(m.Subject, queueOf(s))) {
-		c.Unlock()
 		return false
 	}
 	pending := c.Pending()
 	if lim := c.limit.Load(); pending > lim.Watch && !c.keepUp(lim, pending, b) {
-		c.Unlock()
 		return false
 	}
 	var full, over bool
@@ -38,14 +44,16 @@ func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
 	}
 	s.Delivered++
 	last := s.Max > 0 && s.Delivered >= uint64(s.Max)
-	promised := c.Promise()
+	if c.Promise() {
+		b.Touched = append(b.Touched, c)
+	}
 	if c.replies != nil && len(m.Reply) > 0 {
 		c.replies.Open(m.Reply, b.Now)
 	}
-	c.Unlock()
-	if promised {
-		b.Touched = append(b.Touched, c)
+	if !full && !last && !over {
+		return true // and stays locked
 	}
+	b.Release()
 	if full {
 		c.Flush()
 	}

@@ -101,6 +101,7 @@ func (c *Client) mayStart(b byte) bool {
 
 // broken ends the connection for a mistake in the protocol.
 func (c *Client) broken(err error) {
+	c.letGo()
 	var we *wire.Error
 	if !errors.As(err, &we) {
 		c.logError("protocol", err)
@@ -116,7 +117,11 @@ func (c *Client) do(op wire.Op, raw []byte) {
 	if op != wire.OpConnect && c.grant.Load() == nil && !c.implicit() {
 		return
 	}
+	if op != wire.OpPub {
+		c.letGo()
+	}
 	if c.cfg.Trace {
+		c.letGo()
 		c.traceIn(op, raw)
 	}
 	p := &c.parser
@@ -215,6 +220,7 @@ func (c *Client) judge(g *grant, subj []byte) uint8 {
 }
 
 func (c *Client) isOpenReply(subj []byte) bool {
+	c.letGo()
 	c.Lock()
 	defer c.Unlock()
 	return c.replies != nil && c.replies.Take(subj, c.batch.now)
@@ -245,6 +251,7 @@ func isReservedReply(reply []byte) bool {
 // noResponders tells the publisher that nobody listens, on its own plain
 // subscription to the reply subject. It does not count as a message there.
 func (c *Client) noResponders(reply, subj []byte) {
+	c.letGo()
 	hit := c.pub.Lookup(reply)
 	for _, s := range hit.Plain {
 		if s.Sink != sublist.Sink(c) {
