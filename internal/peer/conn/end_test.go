@@ -74,7 +74,7 @@ func waitForEnd(t *testing.T, nc net.Conn) {
 func TestSocketServesOnAfterABacklog(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			const deadline = 100 * time.Millisecond
+			const deadline = 50 * time.Millisecond
 			e, peer := open(t, kind, conn.Limits{MaxPending: 64 << 20, WriteDeadline: deadline})
 			e.start(ignore)
 			backlog := make([]byte, 8<<20)
@@ -83,7 +83,7 @@ func TestSocketServesOnAfterABacklog(t *testing.T) {
 			if _, err := io.ReadFull(peer, backlog); err != nil {
 				t.Fatalf("the backlog did not arrive: %v", err)
 			}
-			<-time.After(time.Until(begun.Add(4 * deadline)))
+			<-time.After(time.Until(begun.Add(3 * deadline)))
 			for i := range 3 {
 				word := fmt.Appendf(nil, "PING %d\r\n", i)
 				e.Send(word)

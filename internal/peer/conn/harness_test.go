@@ -141,7 +141,8 @@ func dial(t testing.TB, network, addr string) (a, b net.Conn) {
 	return a, b
 }
 
-// small makes the buffers of both sockets small, so that a stalled peer is felt soon.
+// small makes the buffers of both sockets small, so that a stalled peer is felt
+// soon. Not smaller than a segment of the loopback device: TCP would crawl.
 func small(t testing.TB, conns ...net.Conn) {
 	t.Helper()
 	for _, nc := range conns {
@@ -149,10 +150,10 @@ func small(t testing.TB, conns ...net.Conn) {
 			nc = c.NetConn()
 		}
 		if c, ok := nc.(*net.TCPConn); ok {
-			if err := c.SetReadBuffer(4096); err != nil {
+			if err := c.SetReadBuffer(128 << 10); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.SetWriteBuffer(4096); err != nil {
+			if err := c.SetWriteBuffer(64 << 10); err != nil {
 				t.Fatal(err)
 			}
 		}
