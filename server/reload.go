@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"dunlin/internal/ops/config"
 	"dunlin/internal/proto/sysapi"
@@ -41,6 +42,9 @@ func (s *Server) ReloadOptions(opts *Options) error {
 		return err
 	}
 	s.commit(r)
+	if opts.ProfBlockRate != old.ProfBlockRate { // it holds for the whole process
+		runtime.SetBlockProfileRate(opts.ProfBlockRate)
+	}
 	s.applyToClients()
 	for _, c := range changes {
 		s.log.Info("Reloaded: " + c.String())

@@ -125,7 +125,7 @@ func (s *Server) clientConfig(r *rules) *client.Config {
 		Headers: !o.NoHeaderSupport, NoStall: o.NoFastProducerStall, ProxyProtocol: o.ProxyProtocol,
 		PingInterval: o.PingInterval, MaxPingsOut: o.MaxPingsOut, AuthTimeout: o.Auth.Timeout,
 		Auth: r.auth, TLS: r.tls, AllowNonTLS: o.AllowNonTLS,
-		Trace: o.Trace, TraceHeaders: o.TraceHeaders, MaxTracedSize: o.MaxTracedMsgLen,
+		Trace: o.Trace, TraceSystem: o.TraceVerbose, TraceHeaders: o.TraceHeaders, MaxTracedSize: o.MaxTracedMsgLen,
 	}
 	if t := o.TLS; t != nil {
 		cfg.TLSTimeout = t.Timeout

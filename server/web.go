@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 
@@ -29,6 +30,9 @@ func (w *web) start(s *Server, opts *Options) error {
 		return errShutDown
 	}
 	w.group = s.group.Child("web")
+	if opts.ProfBlockRate != 0 {
+		runtime.SetBlockProfileRate(opts.ProfBlockRate)
+	}
 	if opts.HTTPPort != 0 || opts.HTTPSPort != 0 {
 		if err := w.startMonitor(s, opts); err != nil {
 			return err

@@ -39,6 +39,7 @@ type Config struct {
 	PinnedCerts   tlsconf.Pins
 	TLSRate       *tlsconf.RateLimiter
 	Trace         bool
+	TraceSystem   bool // the system account, too
 	TraceHeaders  bool // only the header of a message
 	MaxTracedSize int  // bytes of a payload; 0 = all
 }

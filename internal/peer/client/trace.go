@@ -13,6 +13,9 @@ var secrets = [][]byte{[]byte(`"pass"`), []byte(`"auth_token"`), []byte(`"sig"`)
 
 // traceIn logs what came in, in nats-server's shape.
 func (c *Client) traceIn(op wire.Op, raw []byte) {
+	if acc := c.account.Load(); acc != nil && acc.IsSystem && !c.cfg.TraceSystem {
+		return
+	}
 	line, body, _ := bytes.Cut(raw, []byte("\n"))
 	line = bytes.TrimRight(line, "\r")
 	if op == wire.OpConnect {
