@@ -29,6 +29,13 @@ type Hit struct {
 	Result
 	// Verdict is the user's own note (may this be published?); 0 when new.
 	Verdict uint8
+	// Lasting: the hit stays valid over later lookups, until its subject's
+	// interest changes.
+	Lasting bool
+	// Distinct: there are no queue groups, and no sink is in it twice. Then the
+	// order over sinks and subscriptions does not matter, and several messages
+	// can be handed to each sink at once.
+	Distinct bool
 
 	subject string
 	hash    uint64
@@ -77,6 +84,29 @@ func (s *Hit) fill(t *Table, subj []byte, h uint64) {
 	s.genFst = t.genFirst[s.first].Load()
 	s.genWld = t.genWild.Load()
 	t.match(subj, h, &s.Result)
+	s.Distinct = len(s.Groups) == 0 && distinct(s.Plain)
+}
+
+// distinctLinear is how many subscriptions are compared one with another.
+const distinctLinear = 32
+
+// distinct reports whether every subscription has a sink of its own.
+func distinct(subs []*Sub) bool {
+	if len(subs) > distinctLinear {
+		seen := make(map[Sink]struct{}, len(subs))
+		for _, s := range subs {
+			seen[s.Sink] = struct{}{}
+		}
+		return len(seen) == len(subs)
+	}
+	for i, s := range subs {
+		for _, other := range subs[:i] {
+			if s.Sink == other.Sink {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (c *Cache) newcomer(t *Table, subj []byte, h uint64, at int) *Hit {
@@ -96,7 +126,7 @@ func (c *Cache) newcomer(t *Table, subj []byte, h uint64, at int) *Hit {
 		return &c.scratch
 	}
 	first, _, _ := subject.Next(subj)
-	s := &Hit{subject: string(subj), hash: h, first: genOf(Hash(first))}
+	s := &Hit{Lasting: true, subject: string(subj), hash: h, first: genOf(Hash(first))}
 	c.slots[at] = s
 	s.fill(t, subj, h)
 	return s

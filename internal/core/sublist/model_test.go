@@ -15,7 +15,7 @@ import (
 // sink is a receiver that is never asked to receive.
 type sink struct{ name string }
 
-func (*sink) Deliver(*wire.Msg, *sublist.Sub, *sublist.Batch) bool { return false }
+func (*sink) Deliver([]wire.Msg, *sublist.Sub, *sublist.Batch) int { return 0 }
 
 func newSub(subj, queue, sid string) *sublist.Sub {
 	return sublist.NewSub(nil, []byte(subj), []byte(queue), []byte(sid))

@@ -9,11 +9,12 @@ import (
 
 // Sink is the receiving end of a subscription.
 type Sink interface {
-	// Deliver hands m over for s. It does not block and keeps nothing of m. It
-	// returns false if s cannot take this message (gone, own message without
-	// echo, denied), so that a queue group may try its next member. A sink that
-	// has to be flushed registers itself with b.
-	Deliver(m *wire.Msg, s *Sub, b *Batch) bool
+	// Deliver hands run, messages of one publisher in their order, over for s. It
+	// does not block and keeps nothing of them. It returns how many were taken;
+	// it takes none that cannot be delivered (gone, own message without echo,
+	// denied), so that a queue group may try its next member. A sink that has to
+	// be flushed registers itself with b.
+	Deliver(run []wire.Msg, s *Sub, b *Batch) int
 }
 
 // Flusher is a sink with bytes that wait to be written.
@@ -29,32 +30,10 @@ type Batch struct {
 	Now    int64 // time of the read in ns since 1970
 	// Touched are the sinks that this publisher has promised to flush.
 	Touched []Flusher
-	// Held is the sink whose queue this publisher has left locked after a
-	// delivery, because the next message most often goes to the same one: the two
-	// locked instructions cost as much as a small message. There is never more
-	// than one, and it is released before the publisher takes any other lock,
-	// waits, or ends its batch (Release).
-	Held Holder
-
 	// Slow is the sink that is furthest behind, SlowBy bytes, for back-pressure;
 	// nil if none is.
 	Slow   Drainer
 	SlowBy int64
-}
-
-// Holder is a sink that can stay locked between deliveries.
-type Holder interface {
-	Sink
-	// Unhold unlocks it.
-	Unhold()
-}
-
-// Release unlocks the sink that is held, if one is.
-func (b *Batch) Release() {
-	if h := b.Held; h != nil {
-		b.Held = nil
-		h.Unhold()
-	}
 }
 
 // Drainer is a sink that can be waited for.

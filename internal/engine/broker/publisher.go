@@ -17,7 +17,18 @@ type Publisher struct {
 	cache   sublist.Cache
 	rnd     uint64
 	mapped  []byte
+
+	// A run is what goes to the same subscribers without anything in between:
+	// handing it over at once spares each subscriber's lock, which costs as much
+	// as a small message, and keeps its queue in the cache.
+	run    []wire.Msg
+	runFor *sublist.Hit
+	one    [1]wire.Msg
 }
+
+// runMax bounds a run: 32 messages of 128 bytes are read and written within
+// the first-level cache.
+const runMax = 32
 
 // New makes a publisher into acc. seed should differ between publishers.
 func New(acc *account.Account, seed uint64) *Publisher {
@@ -49,19 +60,47 @@ func (p *Publisher) next() uint64 {
 }
 
 // Publish delivers m, whose subject hit is for, and returns how many
-// subscribers took it.
-func (p *Publisher) Publish(m *wire.Msg, hit *sublist.Hit) (delivered int) {
-	for _, s := range hit.Plain {
-		if s.Sink.Deliver(m, s, &p.Batch) {
-			delivered++
+// subscribers took it. With later it may gather messages that go to the same
+// subscribers and deliver them together, in the same order, when something else
+// comes (Settle): then it returns 0.
+func (p *Publisher) Publish(m *wire.Msg, hit *sublist.Hit, later bool) (delivered int) {
+	if later && hit.Distinct && hit.Lasting && !m.Copied {
+		if hit != p.runFor {
+			p.Settle()
+			p.runFor = hit
 		}
+		if len(hit.Plain) > 0 {
+			p.run = append(p.run, *m)
+			if len(p.run) == runMax {
+				p.Settle()
+			}
+		}
+		return 0
+	}
+	p.Settle()
+	p.one[0] = *m
+	for _, s := range hit.Plain {
+		delivered += s.Sink.Deliver(p.one[:], s, &p.Batch)
 	}
 	for i := range hit.Groups {
-		if p.pick(m, hit.Groups[i].Subs) {
-			delivered++
-		}
+		delivered += p.pick(hit.Groups[i].Subs)
 	}
 	return delivered
+}
+
+// Settle delivers what Publish has gathered. It comes before anything but
+// another message: whoever publishes and then unsubscribes, pings or is closed
+// finds everything in order.
+func (p *Publisher) Settle() {
+	hit := p.runFor
+	p.runFor = nil
+	if len(p.run) == 0 {
+		return
+	}
+	for _, s := range hit.Plain {
+		s.Sink.Deliver(p.run, s, &p.Batch)
+	}
+	p.run = p.run[:0]
 }
 
 // Remap gives m the subject that the account's mappings choose. It comes before
@@ -78,33 +117,34 @@ func (p *Publisher) Remap(m *wire.Msg) bool {
 	}
 	p.mapped = out
 	m.Subject = out
+	m.Copied = true
 	return len(out) > 0
 }
 
-// pick hands m to one member of a queue group.
-func (p *Publisher) pick(m *wire.Msg, members []*sublist.Sub) bool {
+// pick hands the message in p.one to one member of a queue group.
+func (p *Publisher) pick(members []*sublist.Sub) int {
 	n := uint64(len(members))
 	if n == 1 {
-		return members[0].Sink.Deliver(m, members[0], &p.Batch)
+		return members[0].Sink.Deliver(p.one[:], members[0], &p.Batch)
 	}
 	at := (p.next() >> 32) * n >> 32
 	for range members {
 		s := members[at]
-		if s.Sink.Deliver(m, s, &p.Batch) {
-			return true
+		if s.Sink.Deliver(p.one[:], s, &p.Batch) > 0 {
+			return 1
 		}
 		if at++; at == n {
 			at = 0
 		}
 	}
-	return false
+	return 0
 }
 
 // FlushAll ends a batch: every sink that was touched is flushed once. Before
 // that it lets other readers run that are ready, so that what they add goes
 // out with the same write: 27 to 20 µs of CPU a round trip with 50 requestors.
 func (p *Publisher) FlushAll() {
-	p.Release()
+	p.Settle()
 	if len(p.Touched) == 0 {
 		return
 	}

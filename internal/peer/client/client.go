@@ -185,18 +185,18 @@ func (c *Client) trace(what string, data []byte) {
 	c.log(loglevel.Trace, what+" ["+string(data)+"]")
 }
 
-// letGo releases the queue that this client has left locked as a publisher,
-// before it does anything else than publish.
-func (c *Client) letGo() {
+// settle delivers what this client has published so far, before it does
+// anything else than publish.
+func (c *Client) settle() {
 	if c.pub != nil {
-		c.pub.Release()
+		c.pub.Settle()
 	}
 }
 
 // fail ends the connection with -ERR text, or without a word if it is "".
 func (c *Client) fail(reason sysapi.CloseReason, text string) {
 	c.stopped = true
-	c.letGo()
+	c.settle()
 	if text == "" {
 		c.CloseWith(reason, nil)
 		return
@@ -207,7 +207,7 @@ func (c *Client) fail(reason sysapi.CloseReason, text string) {
 
 // reply appends p to the client's own queue; it goes out when the batch ends.
 func (c *Client) reply(p []byte) {
-	c.letGo()
+	c.settle()
 	c.Lock()
 	if c.Closing() {
 		c.Unlock()

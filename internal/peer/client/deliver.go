@@ -6,24 +6,49 @@ import (
 	"dunlin/internal/proto/wire"
 )
 
-// Unhold implements sublist.Holder.
-func (c *Client) Unhold() { c.Unlock() }
-
-// Deliver implements sublist.Sink: it appends m to the client's queue. Any
-// goroutine may call it. It leaves the queue locked for the next message of
-// the batch (sublist.Batch.Held).
-func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
+// Deliver implements sublist.Sink: it appends run to the client's queue. Any
+// goroutine may call it.
+func (c *Client) Deliver(run []wire.Msg, s *sublist.Sub, b *sublist.Batch) (taken int) {
 	if b.NoEcho && b.Origin == sublist.Sink(c) {
-		return false
+		return 0
 	}
 	g := c.grant.Load()
 	sid := s.Sid()
-	n := m.Size(len(sid))
-	if b.Held != sublist.Holder(c) {
-		b.Release()
+	c.Lock()
+	for i := range run {
+		m := &run[i]
+		if !c.takes(m, s, g, b) {
+			continue
+		}
+		full, over := c.encode(m, sid, g.headers)
+		taken++
+		s.Delivered++
+		last := s.Max > 0 && s.Delivered >= uint64(s.Max)
+		if !full && !last && !over {
+			continue
+		}
+		c.promise(b)
+		c.Unlock()
+		c.attend(s, full, last, over)
 		c.Lock()
-		b.Held = c
 	}
+	if taken > 0 {
+		c.promise(b)
+	}
+	c.Unlock()
+	return taken
+}
+
+// promise registers the client to be flushed by the publisher of b, if nobody
+// else has promised to. Under the queue's lock.
+func (c *Client) promise(b *sublist.Batch) {
+	if c.Promise() {
+		b.Touched = append(b.Touched, c)
+	}
+}
+
+// takes decides whether m can go to s. Under the queue's lock.
+func (c *Client) takes(m *wire.Msg, s *sublist.Sub, g *grant, b *sublist.Batch) bool {
 	if c.Closing() || s.Gone || (s.Max > 0 && s.Delivered >= uint64(s.Max)) ||
 		(s.Filtered && g.Permissions.DeniesDelivery(m.Subject, queueOf(s))) {
 		return false
@@ -32,28 +57,27 @@ func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
 	if lim := c.limit.Load(); pending > lim.Watch && !c.keepUp(lim, pending, b) {
 		return false
 	}
-	var full, over bool
-	if m.Header > 0 && !g.headers {
-		before := c.Reserve(n)
-		after := m.AppendPlain(before, sid)
-		full, over = c.Commit(after, len(after)-len(before))
-		c.CountOut(1, int64(len(m.Body)-m.Header))
-	} else {
-		full, over = c.Commit(m.Append(c.Reserve(n), sid), n)
-		c.CountOut(1, int64(len(m.Body)))
-	}
-	s.Delivered++
-	last := s.Max > 0 && s.Delivered >= uint64(s.Max)
-	if c.Promise() {
-		b.Touched = append(b.Touched, c)
-	}
 	if c.replies != nil && len(m.Reply) > 0 {
 		c.replies.Open(m.Reply, b.Now)
 	}
-	if !full && !last && !over {
-		return true // and stays locked
+	return true
+}
+
+// encode writes m into the queue. Under its lock.
+func (c *Client) encode(m *wire.Msg, sid string, headers bool) (full, over bool) {
+	n := m.Size(len(sid))
+	if m.Header > 0 && !headers {
+		before := c.Reserve(n)
+		after := m.AppendPlain(before, sid)
+		c.CountOut(1, int64(len(m.Body)-m.Header))
+		return c.Commit(after, len(after)-len(before))
 	}
-	b.Release()
+	c.CountOut(1, int64(len(m.Body)))
+	return c.Commit(m.Append(c.Reserve(n), sid), n)
+}
+
+// attend does what a delivery may bring about besides, without the lock.
+func (c *Client) attend(s *sublist.Sub, full, last, over bool) {
 	if full {
 		c.Flush()
 	}
@@ -63,7 +87,6 @@ func (c *Client) Deliver(m *wire.Msg, s *sublist.Sub, b *sublist.Batch) bool {
 	if over {
 		c.Overflow()
 	}
-	return true
 }
 
 func queueOf(s *sublist.Sub) []byte {

@@ -101,7 +101,7 @@ func (c *Client) mayStart(b byte) bool {
 
 // broken ends the connection for a mistake in the protocol.
 func (c *Client) broken(err error) {
-	c.letGo()
+	c.settle()
 	var we *wire.Error
 	if !errors.As(err, &we) {
 		c.logError("protocol", err)
@@ -118,10 +118,9 @@ func (c *Client) do(op wire.Op, raw []byte) {
 		return
 	}
 	if op != wire.OpPub {
-		c.letGo()
+		c.settle()
 	}
 	if c.cfg.Trace {
-		c.letGo()
 		c.traceIn(op, raw)
 	}
 	p := &c.parser
@@ -204,7 +203,9 @@ func (c *Client) publish(m *wire.Msg) {
 	if opts.Verbose {
 		c.reply(okLine)
 	}
-	if p.Publish(m, hit) == 0 && opts.NoResponders && len(m.Reply) > 0 {
+	// Only with a reply subject does it matter now how many got it.
+	asks := opts.NoResponders && len(m.Reply) > 0
+	if p.Publish(m, hit, !asks) == 0 && asks {
 		c.noResponders(m.Reply, m.Subject)
 	}
 }
@@ -220,7 +221,7 @@ func (c *Client) judge(g *grant, subj []byte) uint8 {
 }
 
 func (c *Client) isOpenReply(subj []byte) bool {
-	c.letGo()
+	c.settle()
 	c.Lock()
 	defer c.Unlock()
 	return c.replies != nil && c.replies.Take(subj, c.batch.now)
@@ -251,7 +252,7 @@ func isReservedReply(reply []byte) bool {
 // noResponders tells the publisher that nobody listens, on its own plain
 // subscription to the reply subject. It does not count as a message there.
 func (c *Client) noResponders(reply, subj []byte) {
-	c.letGo()
+	c.settle()
 	hit := c.pub.Lookup(reply)
 	for _, s := range hit.Plain {
 		if s.Sink != sublist.Sink(c) {

@@ -75,7 +75,7 @@ func TestSocketServesOnAfterABacklog(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			const deadline = 50 * time.Millisecond
-			e, peer := open(t, kind, conn.Limits{MaxPending: 64 << 20, WriteDeadline: deadline})
+			e, peer := open(t, kind, *conn.NewLimits(64<<20, deadline, conn.PolicyClose))
 			e.start(ignore)
 			backlog := make([]byte, 8<<20)
 			begun := time.Now()
@@ -215,7 +215,7 @@ func TestFinishDoesNotWaitForAStalledPeer(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			for range 20 {
-				e, peer := open(t, kind, conn.Limits{MaxPending: 4 << 20, WriteDeadline: time.Hour})
+				e, peer := open(t, kind, *conn.NewLimits(4<<20, time.Hour, conn.PolicyClose))
 				small(t, e.NetConn(), peer)
 				e.start(ignore)
 				e.Send(make([]byte, 1<<20))

@@ -59,7 +59,7 @@ func (f consumerFunc) Consume(buf []byte) (n, need int, ok bool) { return f(buf)
 // ignore consumes everything.
 var ignore = consumerFunc(func(buf []byte) (int, int, bool) { return len(buf), 0, true })
 
-var roomy = conn.Limits{MaxPending: 64 << 20, WriteDeadline: patience}
+var roomy = *conn.NewLimits(64<<20, patience, conn.PolicyClose)
 
 // wrap makes nc an end that does not read yet.
 func wrap(t testing.TB, nc net.Conn, lim conn.Limits) *end {

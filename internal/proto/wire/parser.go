@@ -372,6 +372,7 @@ func (p *Parser) body(buf []byte, end, tail, size int) (Op, int, error) {
 	}
 	m := &p.Msg
 	m.Body = buf[end : end+size]
+	m.Copied = tail < 0
 	if tail >= 0 {
 		m.Tail = buf[tail:total]
 		return OpPub, total, nil
