@@ -79,13 +79,24 @@ func (s *Server) Page(t testing.TB, path string, v any) {
 // Text fetches a page of monitoring as it is.
 func (s *Server) Text(t testing.TB, path string) string {
 	t.Helper()
+	return s.fetch(t, path, http.StatusOK)
+}
+
+// Fault fetches a page whose answer must be status 500.
+func (s *Server) Fault(t testing.TB, path string) string {
+	t.Helper()
+	return s.fetch(t, path, http.StatusInternalServerError)
+}
+
+func (s *Server) fetch(t testing.TB, path string, status int) string {
+	t.Helper()
 	hc := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Patience}
 	res, err := hc.Get("http://" + s.MonitorAddr().String() + path)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
+	if err != nil || res.StatusCode != status {
 		t.Fatalf("%s: %s, %v: %s", path, res.Status, err, body)
 	}
 	if err := res.Body.Close(); err != nil {
