@@ -8,14 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"go.uber.org/goleak"
-
 	"dunlin/internal/testkit"
 	"dunlin/server"
+	"github.com/nats-io/nats.go"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestTwoHundredServers starts and stops servers in one process, some at a
 // time, each with clients in the middle of something.
