@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"dunlin/internal/ops/config"
+	"dunlin/internal/peer/client"
 	"dunlin/internal/proto/sysapi"
 )
 
@@ -57,13 +58,12 @@ func (s *Server) ReloadOptions(opts *Options) error {
 func (s *Server) applyToClients() {
 	cfg := s.cfg.Load()
 	opts := s.opts.Load()
-	list := s.clients.all()
-	left := 0
-	for _, c := range list {
+	var left []*client.Client
+	for _, c := range s.clients.all() {
 		// One that is on its way out still stands in the table.
 		if c.Reauthorize(cfg) && c.ClosedFor() == sysapi.NotClosed {
-			left++
+			left = append(left, c)
 		}
 	}
-	s.evictOver(list, left, opts.MaxConn)
+	evict(left, opts.MaxConn)
 }

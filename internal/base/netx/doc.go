@@ -1,8 +1,8 @@
 // Package netx gives a connection's file descriptor to those who must not
 // block on it and must not hold a buffer while they wait for it.
 //
-// Owns: reading when readable, writing what fits, waiting for room. Does not
-// own: the connection (its net.Conn stays in charge of closing and deadlines),
+// Owns: reading when readable, writing what fits, waiting for room.
+// Does not own: the connection (its net.Conn stays in charge of closing and deadlines),
 // buffers, protocol.
 //
 // Concurrency: one reader and one writer at a time; closing the net.Conn wakes
