@@ -99,18 +99,20 @@ func (s *seal) farewell(raw *netx.Raw) {
 }
 
 // StartTLS makes the connection a TLS server's. prefix was read before. It
-// blocks until the handshake is done or timeout has passed; nothing may be sent
-// meanwhile.
+// blocks until the handshake is done, timeout has passed or the connection is
+// closed; nothing may be sent meanwhile.
 func (c *Conn) StartTLS(cfg *tls.Config, timeout time.Duration, prefix []byte) error {
 	under := &collector{Conn: c.nc, prefix: prefix}
 	t := tls.Server(under, cfg)
-	if err := c.nc.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.deadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
-	if err := t.HandshakeContext(c.group.Context()); err != nil {
+	// Close ends the handshake by a deadline. A context would do it, too, with
+	// a goroutine for every handshake.
+	if err := t.Handshake(); err != nil {
 		return err
 	}
-	if err := c.nc.SetDeadline(time.Time{}); err != nil {
+	if err := c.deadline(time.Time{}); err != nil {
 		return err
 	}
 	under.mu.Lock()
@@ -119,5 +121,16 @@ func (c *Conn) StartTLS(cfg *tls.Config, timeout time.Duration, prefix []byte) e
 	c.mu.Lock()
 	c.sealed = &seal{tls: t, under: under}
 	c.mu.Unlock()
+	return nil
+}
+
+// deadline sets one without undoing the one that Close has set.
+func (c *Conn) deadline(d time.Time) error {
+	if err := c.nc.SetDeadline(d); err != nil {
+		return err
+	}
+	if c.Ended() {
+		return net.ErrClosed
+	}
 	return nil
 }
