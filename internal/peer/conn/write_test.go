@@ -136,7 +136,7 @@ func (h *halting) Read(p []byte) (int, error) {
 func stall(t *testing.T, e *end, peer net.Conn) (given int64) {
 	t.Helper()
 	small(t, e.NetConn(), peer)
-	for e.pending() < 2<<20 { // more than the sockets' buffers can still take
+	for e.pending() < 2<<20 && !e.Ended() { // more than the sockets' buffers can still take
 		e.Send(make([]byte, 256<<10))
 		given += 256 << 10
 	}
