@@ -120,7 +120,11 @@ func (c *Cache) newcomer(t *Table, subj []byte, h uint64, at int) *Hit {
 		}
 	}
 	if !again {
-		c.doubts[at] = mark
+		// By chance the older one stays in doubt, or two subjects that take turns
+		// would keep each other out for ever.
+		if c.doubts[at] == 0 || uint32(c.crowded)*0x9E3779B1>>31 == 0 {
+			c.doubts[at] = mark
+		}
 		c.scratch.Verdict = 0
 		t.match(subj, h, &c.scratch.Result)
 		return &c.scratch
