@@ -69,17 +69,7 @@ func TestLameDuck(t *testing.T) {
 		t.Errorf("a client of protocol 0 was sent %q", got)
 	}
 
-	ends := make([]time.Duration, many)
-	var all sync.WaitGroup
-	for i, c := range clients {
-		all.Go(func() {
-			if rest := c.Rest(); len(rest) > 0 {
-				t.Errorf("last words %q", rest)
-			}
-			ends[i] = time.Since(start)
-		})
-	}
-	all.Wait()
+	ends := timesOfEnd(t, clients, start)
 	<-done
 	first, last := ends[0], ends[0]
 	for _, e := range ends {
@@ -97,6 +87,24 @@ func TestLameDuck(t *testing.T) {
 			t.Errorf("%d lines of log say %q", n, line)
 		}
 	}
+}
+
+// timesOfEnd waits until every client is closed, without a word, and tells how
+// long after start that was.
+func timesOfEnd(t *testing.T, clients []*testkit.Client, start time.Time) []time.Duration {
+	t.Helper()
+	ends := make([]time.Duration, len(clients))
+	var all sync.WaitGroup
+	for i, c := range clients {
+		all.Go(func() {
+			if rest := c.Rest(); len(rest) > 0 {
+				t.Errorf("last words %q", rest)
+			}
+			ends[i] = time.Since(start)
+		})
+	}
+	all.Wait()
+	return ends
 }
 
 // TestShutdownDuringLameDuck does not wait for the rest of it.

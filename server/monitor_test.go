@@ -147,7 +147,12 @@ func TestFiguresAreTrue(t *testing.T) {
 		t.Errorf("subsz: %d subscriptions, %d inserts, %d removes", sublist.Subs, sublist.Inserts, sublist.Removes)
 	}
 
-	// What a client has done counts on after it has gone.
+	afterPublisher(t, s, pub)
+}
+
+// afterPublisher: what a client has done counts on after it has gone.
+func afterPublisher(t *testing.T, s *testkit.Server, pub *testkit.Client) {
+	t.Helper()
 	_ = pub.Close()
 	testkit.Eventually(t, "the publisher is gone", func() bool { return s.NumClients() == 2 })
 	testkit.Eventually(t, "it stands among the closed", func() bool { return len(closedConns(t, s)) == 1 })
