@@ -72,6 +72,16 @@ func (t *clientTable) all() []*client.Client {
 	return list
 }
 
+// each calls fn for every client under the table's lock; fn must be quick and
+// must not come back to the table.
+func (t *clientTable) each(fn func(*client.Client)) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, c := range t.byID {
+		fn(c)
+	}
+}
+
 func (t *clientTable) closeAll() {
 	t.mu.Lock()
 	t.closed = true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"dunlin/internal/base/netx"
 	"dunlin/internal/base/task"
 	"dunlin/internal/ops/config"
 	"dunlin/internal/ops/monitor"
@@ -42,6 +43,7 @@ type Server struct {
 	totals  totals
 	closed  *monitor.Ring
 	web     web
+	parker  atomic.Pointer[netx.Parker]
 
 	life     sync.Mutex // guards what follows
 	phase    phase
@@ -137,6 +139,7 @@ func (s *Server) Start() error {
 	s.phase = running
 	s.life.Unlock()
 	opts := s.opts.Load()
+	s.startParker()
 	if err := s.web.start(s, opts); err != nil {
 		s.Shutdown()
 		return err
@@ -225,6 +228,7 @@ func (s *Server) Shutdown() {
 		s.logClose("client listener", l.Close())
 	}
 	s.clients.closeAll()
+	s.stopParker()
 	s.web.stop()
 	s.group.Close()
 	if started {

@@ -31,10 +31,14 @@ type Client struct {
 	start time.Time
 	ctx   context.Context
 	limit *atomic.Pointer[conn.Limits]
+	group *task.Group
+
+	parked    atomic.Bool  // nobody reads; whoever makes it false does
+	restAfter atomic.Int64 // ns of quiet before it is parked
 
 	// The reader's.
 	cfg        *Config
-	parser     wire.Parser
+	parser     *wire.Parser      // nil while the client is parked
 	pub        *broker.Publisher // nil until the first message
 	seen       *grant            // what pub's notes were made with
 	nonce      string
@@ -82,7 +86,8 @@ type grant struct {
 
 // New makes a client of nc. Run serves it.
 func New(nc net.Conn, id uint64, typ Type, host Host, group *task.Group, limits *atomic.Pointer[conn.Limits]) *Client {
-	c := &Client{id: id, typ: typ, host: host, start: time.Now(), limit: limits, ctx: group.Context()}
+	c := &Client{id: id, typ: typ, host: host, start: time.Now(), limit: limits, group: group, ctx: group.Context()}
+	c.restAfter.Store(int64(restFirst))
 	addr := "pipe"
 	if a := nc.RemoteAddr(); a != nil {
 		addr = a.String()
@@ -97,13 +102,35 @@ func New(nc net.Conn, id uint64, typ Type, host Host, group *task.Group, limits 
 func (c *Client) Run(context.Context) {
 	c.cfg = c.host.Config()
 	c.debug("Client connection created")
-	first, ok := c.greet()
-	if ok {
-		if err := c.ReadLoop(c, first); !conn.Quiet(err) {
+	if first, ok := c.greet(); ok {
+		c.read(first)
+		return
+	}
+	c.finish()
+}
+
+// read reads until the client is idle or has ended.
+func (c *Client) read(first []byte) {
+	for {
+		err := c.ReadLoop(c, first)
+		if err == conn.ErrResting {
+			if c.rest() {
+				return
+			}
+			first = nil
+			continue
+		}
+		if !conn.Quiet(err) {
 			c.Close(sysapi.ReadError)
 			c.debug("Client read failed", "error", err)
 		}
+		c.finish()
+		return
 	}
+}
+
+// finish is the end of a client; only who reads may call it.
+func (c *Client) finish() {
 	if err := c.Finish(); !conn.Quiet(err) {
 		c.debug("Closing the socket failed", "error", err)
 	}

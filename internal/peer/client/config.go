@@ -50,6 +50,9 @@ type Host interface {
 	Config() *Config
 	// Account by name, nil if there is none.
 	Account(name string) *account.Account
+	// Park has the client watched without a goroutine: Resume will be called when
+	// there is something to read. An error means that it is not.
+	Park(c *Client) error
 	// Ended is called once, from the reader, after everything of the client has
 	// been taken down.
 	Ended(c *Client)

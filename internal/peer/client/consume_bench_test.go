@@ -23,6 +23,7 @@ type benchHost struct {
 
 func (h *benchHost) Config() *Config                 { return &h.cfg }
 func (h *benchHost) Account(string) *account.Account { return h.acc }
+func (h *benchHost) Park(*Client) error              { return net.ErrClosed }
 func (h *benchHost) Ended(*Client)                   {}
 func (h *benchHost) Slow(*Client)                    {}
 func (h *benchHost) Stale(*Client)                   {}

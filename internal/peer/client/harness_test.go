@@ -36,7 +36,9 @@ func (h *host) Stale(*client.Client)             { h.stale.Add(1) }
 func (h *host) Stalled(*client.Client)           {}
 func (h *host) AuthFailed(*client.Client, error) { h.failed.Add(1) }
 func (h *host) Log() *slog.Logger                { return slog.New(h.log) }
-func (h *host) Ended(c *client.Client)           { h.ended <- c.ClosedFor() }
+func (h *host) Park(*client.Client) error        { return net.ErrClosed }
+
+func (h *host) Ended(c *client.Client) { h.ended <- c.ClosedFor() }
 func (h *host) end(t *testing.T, want sysapi.CloseReason) {
 	t.Helper()
 	if got := <-h.ended; got != want {

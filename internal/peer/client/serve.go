@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"dunlin/internal/core/sublist"
@@ -20,6 +21,9 @@ const (
 	denied   // ask the open replies, then refuse
 	reserved // not for clients
 )
+
+// parsers of clients that are parked.
+var parsers = sync.Pool{New: func() any { return new(wire.Parser) }}
 
 // Consume implements conn.Consumer: it is given what was read.
 func (c *Client) Consume(buf []byte) (used, need int, ok bool) {
@@ -51,6 +55,9 @@ func (c *Client) begin() {
 	c.lastIn.Store(now)
 	cfg := c.host.Config()
 	c.cfg = cfg
+	if c.parser == nil {
+		c.parser = parsers.Get().(*wire.Parser)
+	}
 	c.parser.MaxControlLine = cfg.MaxControlLine
 	c.parser.MaxPayload = int(cfg.MaxPayload)
 	if acc := c.account.Load(); acc != nil {
@@ -123,7 +130,7 @@ func (c *Client) do(op wire.Op, raw []byte) {
 	if c.cfg.Trace {
 		c.traceIn(op, raw)
 	}
-	p := &c.parser
+	p := c.parser
 	switch op {
 	case wire.OpPub:
 		c.publish(&p.Msg)

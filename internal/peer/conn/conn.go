@@ -78,6 +78,9 @@ type Owner interface {
 	// SlowConsumer: the queue is over its bound (deadline false) or the write
 	// deadline passed with pending bytes waiting. The connection is being closed, unless the policy is to retry.
 	SlowConsumer(deadline bool, pending int64)
+	// Awake is called when the connection has been closed from this side: if
+	// nobody reads, because it is parked, somebody has to finish it.
+	Awake()
 }
 
 // Conn is one connection. It is meant to be embedded by value.
@@ -103,6 +106,7 @@ type Conn struct {
 	out     Counters      // under mu
 
 	lastActive atomic.Int64 // ns since 1970
+	restAsked  atomic.Bool  // the reader shall leave if there is nothing to read
 }
 
 // Counters of one direction.
@@ -247,6 +251,7 @@ func (c *Conn) Close(r sysapi.CloseReason) bool {
 	// This wakes whoever is parked on the socket. Closing is the reader's
 	// (Finish): it would wait for the reader, which may be the caller. A failure means that the socket is gone already.
 	_ = c.nc.SetDeadline(time.Unix(1, 0))
+	c.owner.Awake()
 	return first
 }
 

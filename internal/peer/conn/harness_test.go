@@ -44,6 +44,8 @@ type slowness struct {
 	pending  int64
 }
 
+func (e *end) Awake() {}
+
 func (e *end) SlowConsumer(deadline bool, pending int64) {
 	select {
 	case e.slow <- slowness{deadline, pending}:

@@ -68,6 +68,39 @@ func (in *inbound) feed(r Consumer) (need int, ok bool) {
 	return need, ok
 }
 
+// ErrResting is returned by ReadLoop after Rest: the connection is idle, and
+// reading may go on later with another ReadLoop.
+var ErrResting = errors.New("the connection is resting")
+
+// Rest asks the reader to leave, should the connection be idle: no part of an
+// operation has been read, nothing is there to read. Any goroutine may ask.
+func (c *Conn) Rest() {
+	if c.raw == nil {
+		return
+	}
+	c.restAsked.Store(true)
+	// If this fails the socket is gone, which the reader finds out by itself.
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Park has p report id when there is something to read again. Only when
+// ReadLoop has returned ErrResting.
+func (c *Conn) Park(p *netx.Parker, id uint64) error { return p.Park(c.raw, id) }
+
+// rests decides whether a reader that was interrupted may leave.
+func (c *Conn) rests(in *inbound, err error) (leave, goOn bool) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.restAsked.CompareAndSwap(true, false) {
+		return false, false
+	}
+	if c.nc.SetReadDeadline(time.Time{}) != nil || c.Ended() {
+		return false, false
+	}
+	if len(in.buf) > 0 {
+		return false, true
+	}
+	return true, false
+}
+
 // ReadLoop reads until the peer or this side ends the connection, and returns
 // why reading stopped (nil if r said so). first was read before.
 func (c *Conn) ReadLoop(r Consumer, first []byte) error {
@@ -86,7 +119,12 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 		return c.readBlocking(r, in, need)
 	}
 	in.park()
-	err := c.raw.ReadLoop(func(fd uintptr) bool {
+	return c.readRaw(r, in, need)
+}
+
+// readRaw reads from the descriptor itself and parks without a buffer.
+func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
+	step := func(fd uintptr) bool {
 		for {
 			if c.Ended() {
 				return true
@@ -114,11 +152,20 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 			// once and only once, so whoever parks without having been told "nothing there"
 			// waits for that end for ever. One system call a wake-up is its price.
 		}
-	})
-	if in.err != nil {
-		return in.err
 	}
-	return err
+	for {
+		err := c.raw.ReadLoop(step)
+		if in.err != nil || err == nil {
+			return in.err
+		}
+		leave, goOn := c.rests(in, err)
+		if leave {
+			return ErrResting
+		}
+		if !goOn {
+			return err
+		}
+	}
 }
 
 // readBlocking is for connections that cannot be asked whether they are
@@ -146,7 +193,13 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 			}
 		}
 		if err != nil {
-			return err
+			leave, goOn := c.rests(in, err)
+			if leave {
+				return ErrResting
+			}
+			if !goOn {
+				return err
+			}
 		}
 		want = readMin
 		if n == len(free) {

@@ -49,6 +49,10 @@ type Parser struct {
 	tail     []byte // memory for messages in unusual spelling
 }
 
+// Between reports whether p remembers nothing that matters for what comes:
+// it may be exchanged for another with the same limits.
+func (p *Parser) Between() bool { return !p.skipping }
+
 // Next takes one operation off the front of buf: n bytes were consumed.
 // n > 0 with OpNone means that bytes without meaning were passed over.
 func (p *Parser) Next(buf []byte) (op Op, n int, err error) {
