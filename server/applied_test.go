@@ -153,13 +153,19 @@ var reloadables = map[string]reloadable{
 	"ping_interval": {
 		func(o *server.Options) { o.PingInterval = 20 * time.Millisecond },
 		func(t *testing.T, s *testkit.Server, _ *testkit.Client) {
-			testkit.Join(t, s.Address(), "").Want("PING")
+
+			c := testkit.Join(t, s.Address(), "")
+			c.SeePings = true
+			c.Want("PING")
+
 		},
 	},
 	"ping_max": {
 		func(o *server.Options) { o.PingInterval, o.MaxPingsOut = 20*time.Millisecond, 4 },
 		func(t *testing.T, s *testkit.Server, _ *testkit.Client) {
-			wantRest(t, testkit.Join(t, s.Address(), ""), "PING", "PING", "PING", "PING", "-ERR 'Stale Connection'")
+			c := testkit.Join(t, s.Address(), "")
+			c.SeePings = true
+			wantRest(t, c, "PING", "PING", "PING", "PING", "-ERR 'Stale Connection'")
 		},
 	},
 	"write_deadline": {

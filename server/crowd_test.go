@@ -64,11 +64,7 @@ func TestBurst(t *testing.T) {
 		default:
 		}
 		pub.Send("PUB steady 1\r\n.\r\n")
-		if first := sub.Line(); first == "PING" {
-			sub.Want("MSG steady 1 1", ".")
-		} else if first != "MSG steady 1 1" || sub.Line() != "." {
-			t.Fatalf("read %q", first)
-		}
+		sub.Want("MSG steady 1 1", ".")
 	}
 	for _, nc := range conns {
 		if nc != nil {

@@ -24,6 +24,8 @@ type Client struct {
 	in *bufio.Reader
 	// Info is the last INFO that was read, without the verb.
 	Info string
+	// SeePings makes PING a line like others; else it is answered and passed over.
+	SeePings bool
 }
 
 // Dial connects to addr and reads INFO. The connection is closed when the
@@ -143,8 +145,14 @@ func (c *Client) next() (string, error) {
 	if err := c.SetReadDeadline(time.Now().Add(Patience)); err != nil {
 		return "", err
 	}
-	line, err := c.in.ReadString('\n')
-	return strings.TrimRight(line, "\r\n"), err
+	for {
+		line, err := c.in.ReadString('\n')
+		if line != "PING\r\n" || c.SeePings {
+			return strings.TrimRight(line, "\r\n"), err
+		}
+		// If this fails the next read says so.
+		_ = c.TrySend([]byte("PONG\r\n"))
+	}
 }
 
 // Want reads as many lines as are given and compares them.
@@ -166,8 +174,6 @@ func (c *Client) Sync() (before []string) {
 		switch line := c.Line(); line {
 		case "PONG":
 			return before
-		case "PING":
-			c.Send("PONG\r\n")
 		default:
 			before = append(before, line)
 		}

@@ -89,5 +89,7 @@ func serveOn(t *testing.T, ours, theirs net.Conn, users []string, change func(*c
 		c.Close(sysapi.ServerShutdown)
 		group.Close()
 	})
-	return &peer{testkit.On(t, theirs), c, h}
+	p := &peer{testkit.On(t, theirs), c, h}
+	p.SeePings = true
+	return p
 }
