@@ -104,119 +104,140 @@ var (
 	queues = []string{"", "", "", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11", "q12", "q13"}
 )
 
-// play makes a table, a list and two caches live through the same changes and
-// compares what they match. choose(n) is a choice from 0 to n-1, ok false the end.
+// player makes a table, a list and two caches live through the same changes
+// and compares what they match.
+type player struct {
+	fatalf func(string, ...any)
+	choose func(n int) (int, bool) // a choice from 0 to n-1, false at the end
+	more   bool
+
+	table  sublist.Table
+	in     model
+	out    []*sublist.Sub // removed ones, which may come back
+	reused sublist.Result
+	caches [2]sublist.Cache
+	last   string // often asked again, so that the caches have it
+	sid    int
+}
+
 func play(fatalf func(string, ...any), choose func(n int) (int, bool)) {
-	var (
-		table  sublist.Table
-		in     model
-		out    []*sublist.Sub // removed ones, which may come back
-		reused sublist.Result
-		caches [2]sublist.Cache
-		last   string // often asked again, so that the caches have it
-		sid    int
-		more   = true
-	)
-	pick := func(n int) int {
-		i, ok := choose(n)
-		more = more && ok
-		return i
-	}
-	pattern := func() string {
-		n := 1 + pick(4)
-		var list []string
-		for i := range n {
-			token := tokens[pick(len(tokens))]
-			if token == ">" && i < n-1 {
-				token = "*"
-			}
-			list = append(list, token)
-		}
-		return strings.Join(list, ".")
-	}
-	published := func() string {
-		var list []string
-		for range 1 + pick(4) {
-			if i := pick(len(tokens) + 1); i < len(tokens) {
-				list = append(list, tokens[i])
-			} else {
-				list = append(list, "")
-			}
-		}
-		return strings.Join(list, ".")
-	}
-	insert := func(s *sublist.Sub) {
-		table.Insert(s)
-		table.Insert(s) // it is in: this must do nothing
-		in = append(in, s)
-	}
-	remove := func(i int) {
-		s := in[i]
-		in = slices.Delete(in, i, i+1)
-		if !table.Remove(s) {
-			fatalf("Remove of %q said that it was not in", s.Subject())
-		}
-		if table.Remove(s) {
-			fatalf("the second Remove of %q said that it was in", s.Subject())
-		}
-		out = append(out, s)
-	}
-	for more {
-		switch op := pick(16); {
-		case op < 5:
-			sid++
-			insert(newSub(pattern(), queues[pick(len(queues))], fmt.Sprint(sid)))
-		case op == 5 && len(in) > 0: // one more of a subject that is there
-			sid++
-			insert(newSub(in[pick(len(in))].Subject(), queues[pick(len(queues))], fmt.Sprint(sid)))
-		case op == 6 && len(out) > 0:
-			i := pick(len(out))
-			s := out[i]
-			out = slices.Delete(out, i, i+1)
-			insert(s)
-		case op < 10 && len(in) > 0:
-			remove(pick(len(in)))
-		case op == 10 && pick(8) == 0:
-			for len(in) > 0 {
-				remove(pick(len(in)))
-			}
-		default:
-			subj := last
-			switch pick(3) {
-			case 0:
-				subj = published()
-			case 1:
-				if len(in) > 0 {
-					subj = in[pick(len(in))].Subject()
-				}
-			}
-			last = subj
-			table.Match([]byte(subj), &reused)
-			if diff := in.compare(subj, &reused); diff != "" {
-				fatalf("Match: %s", diff)
-			}
-			for i := range caches {
-				if diff := in.compare(subj, &caches[i].Lookup(&table, []byte(subj)).Result); diff != "" {
-					fatalf("cache %d: %s", i, diff)
-				}
-				if pick(3) == 0 {
-					break // the other one falls behind
-				}
-			}
-		}
-		if int(table.Count()) != len(in) {
-			fatalf("Count is %d, want %d", table.Count(), len(in))
+	p := &player{fatalf: fatalf, choose: choose, more: true}
+	for p.more {
+		p.step()
+		if int(p.table.Count()) != len(p.in) {
+			fatalf("Count is %d, want %d", p.table.Count(), len(p.in))
 		}
 	}
 	var all []*sublist.Sub
-	table.All(func(s *sublist.Sub) bool { all = append(all, s); return true })
-	if diff := sameSubs(in, all); diff != "" {
+	p.table.All(func(s *sublist.Sub) bool { all = append(all, s); return true })
+	if diff := sameSubs(p.in, all); diff != "" {
 		fatalf("All: %s", diff)
 	}
-	for len(in) > 0 {
-		remove(len(in) / 2)
+	for len(p.in) > 0 {
+		p.remove(len(p.in) / 2)
 	}
-	table.All(func(s *sublist.Sub) bool { fatalf("%q is left in an empty table", s.Subject()); return false })
+	p.table.All(func(s *sublist.Sub) bool { fatalf("%q is left in an empty table", s.Subject()); return false })
+}
+
+func (p *player) pick(n int) int {
+	i, ok := p.choose(n)
+	p.more = p.more && ok
+	return i
+}
+
+func (p *player) pattern() string {
+	n := 1 + p.pick(4)
+	var list []string
+	for i := range n {
+		token := tokens[p.pick(len(tokens))]
+		if token == ">" && i < n-1 {
+			token = "*"
+		}
+		list = append(list, token)
+	}
+	return strings.Join(list, ".")
+}
+
+// published is a subject that may have empty tokens.
+func (p *player) published() string {
+	var list []string
+	for range 1 + p.pick(4) {
+		if i := p.pick(len(tokens) + 1); i < len(tokens) {
+			list = append(list, tokens[i])
+		} else {
+			list = append(list, "")
+		}
+	}
+	return strings.Join(list, ".")
+}
+
+func (p *player) insertNew(subj string) {
+	p.sid++
+	p.insert(newSub(subj, queues[p.pick(len(queues))], fmt.Sprint(p.sid)))
+}
+
+func (p *player) insert(s *sublist.Sub) {
+	p.table.Insert(s)
+	p.table.Insert(s) // it is in: this must do nothing
+	p.in = append(p.in, s)
+}
+
+func (p *player) remove(i int) {
+	s := p.in[i]
+	p.in = slices.Delete(p.in, i, i+1)
+	if !p.table.Remove(s) {
+		p.fatalf("Remove of %q said that it was not in", s.Subject())
+	}
+	if p.table.Remove(s) {
+		p.fatalf("the second Remove of %q said that it was in", s.Subject())
+	}
+	p.out = append(p.out, s)
+}
+
+func (p *player) step() {
+	switch op := p.pick(16); {
+	case op < 5:
+		p.insertNew(p.pattern())
+	case op == 5 && len(p.in) > 0: // one more of a subject that is there
+		p.insertNew(p.in[p.pick(len(p.in))].Subject())
+	case op == 6 && len(p.out) > 0:
+		i := p.pick(len(p.out))
+		s := p.out[i]
+		p.out = slices.Delete(p.out, i, i+1)
+		p.insert(s)
+	case op < 10 && len(p.in) > 0:
+		p.remove(p.pick(len(p.in)))
+	case op == 10 && p.pick(8) == 0:
+		for len(p.in) > 0 {
+			p.remove(p.pick(len(p.in)))
+		}
+	default:
+		p.match()
+	}
+}
+
+func (p *player) match() {
+	switch p.pick(3) {
+	case 0:
+		p.last = p.published()
+	case 1:
+		if len(p.in) > 0 {
+			p.last = p.in[p.pick(len(p.in))].Subject()
+		}
+	}
+	subj := []byte(p.last)
+	p.table.Match(subj, &p.reused)
+	if diff := p.in.compare(p.last, &p.reused); diff != "" {
+		p.fatalf("Match: %s", diff)
+	}
+	for i := range p.caches {
+		if diff := p.in.compare(p.last, &p.caches[i].Lookup(&p.table, subj).Result); diff != "" {
+			p.fatalf("cache %d: %s", i, diff)
+		}
+		if p.pick(3) == 0 {
+			break // the other one falls behind
+		}
+	}
 }
 
 func TestTableAgainstAList(t *testing.T) {

@@ -74,16 +74,17 @@ func waitForEnd(t *testing.T, nc net.Conn) {
 func TestSocketServesOnAfterABacklog(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			const deadline = 50 * time.Millisecond
+			t.Parallel()
+			const deadline = 200 * time.Millisecond
 			e, peer := open(t, kind, *conn.NewLimits(64<<20, deadline, conn.PolicyClose))
 			e.start(ignore)
-			backlog := make([]byte, 8<<20)
+			backlog := make([]byte, 5<<20)
 			begun := time.Now()
 			e.Send(backlog)
 			if _, err := io.ReadFull(peer, backlog); err != nil {
 				t.Fatalf("the backlog did not arrive: %v", err)
 			}
-			<-time.After(time.Until(begun.Add(3 * deadline)))
+			<-time.After(time.Until(begun.Add(2 * deadline)))
 			for i := range 3 {
 				word := fmt.Appendf(nil, "PING %d\r\n", i)
 				e.Send(word)
