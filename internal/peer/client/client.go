@@ -242,6 +242,9 @@ func (c *Client) reply(p []byte) {
 	}
 	_, over := c.Commit(append(c.Reserve(len(p)), p...), len(p))
 	c.Unlock()
+	if c.cfg.Trace {
+		c.traceOut(p)
+	}
 	c.batch.self = true
 	if over {
 		c.Overflow()

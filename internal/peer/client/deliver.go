@@ -36,6 +36,9 @@ func (c *Client) Deliver(run []wire.Msg, s *sublist.Sub, b *sublist.Batch) (take
 		c.promise(b)
 	}
 	c.Unlock()
+	if taken > 0 && c.host.Config().Trace {
+		c.traceOut(run[0].Append(nil, sid)) // while tracing, runs are of one message
+	}
 	return taken
 }
 

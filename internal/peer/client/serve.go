@@ -212,7 +212,7 @@ func (c *Client) publish(m *wire.Msg) {
 	}
 	// Only with a reply subject does it matter now how many got it.
 	asks := opts.NoResponders && len(m.Reply) > 0
-	if p.Publish(m, hit, !asks) == 0 && asks {
+	if p.Publish(m, hit, !asks && !c.cfg.Trace) == 0 && asks {
 		c.noResponders(m.Reply, m.Subject)
 	}
 }

@@ -37,6 +37,12 @@ func (c *Client) traceIn(op wire.Op, raw []byte) {
 	}
 }
 
+// traceOut logs the first line of what goes out.
+func (c *Client) traceOut(data []byte) {
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	c.trace("->>", bytes.TrimRight(line, "\r"))
+}
+
 func (c *Client) tracePart(what string, data []byte) {
 	more := ""
 	if max := c.cfg.MaxTracedSize; max > 0 && len(data) > max {

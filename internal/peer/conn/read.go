@@ -126,7 +126,7 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 	step := func(fd uintptr) bool {
 		for {
-			if c.Ended() {
+			if c.over() {
 				return true
 			}
 			in.fit(readMax, need)
@@ -209,6 +209,14 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 			c.Flush()
 		}
 	}
+}
+
+// over reports whether nothing that is read can matter any more: the last
+// words have been said, even if they still wait to go out.
+func (c *Conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
 }
 
 // Ended reports whether the connection is over for this side.
