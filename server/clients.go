@@ -87,7 +87,7 @@ func (t *clientTable) closeAll() {
 	t.closed = true
 	t.mu.Unlock()
 	for _, c := range t.all() {
-		c.Close(sysapi.ServerShutdown)
+		c.CloseWith(sysapi.ServerShutdown, nil)
 	}
 }
 

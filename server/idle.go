@@ -18,7 +18,7 @@ const sweepEvery = 100 * time.Millisecond
 // twice the memory that they need.
 const (
 	releaseAfter = 500
-	releaseEvery = 10 * time.Second
+	releaseEvery = time.Minute
 )
 
 // startParker begins to watch idle clients. Where that cannot be done, they keep their

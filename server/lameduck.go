@@ -62,7 +62,7 @@ func (s *Server) closeSlowly(d time.Duration) {
 		batch = max(1, len(list)/int(max(d/step, 1)))
 	}
 	for i, c := range list {
-		c.Close(sysapi.ServerShutdown)
+		c.CloseWith(sysapi.ServerShutdown, nil)
 		if (i+1)%batch == 0 && i+1 < len(list) && !s.pause(step/2+rand.N(step/2+1)) {
 			return
 		}

@@ -165,6 +165,8 @@ func (s *Server) info(o *Options, auth *authn.Authenticator) wire.Info {
 
 // refreshInfo makes INFO anew after the server's circumstances have changed.
 func (s *Server) refreshInfo() {
+	s.reloads.Lock() // a reload replaces the same value
+	defer s.reloads.Unlock()
 	old := s.cfg.Load()
 	next := *old
 	next.Info = s.info(s.opts.Load(), old.Auth)

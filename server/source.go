@@ -301,14 +301,15 @@ func (s *source) AccountStat(name string, st *sysapi.AccountStat) bool {
 		Account: a.Name, Name: a.Name, Conns: int(a.Connections()), TotalConns: int(a.Connections()),
 		NumSubs: uint32(a.Subs.Count()),
 	}
+	st.SlowConsumers = a.Slow()
+	st.Received.Msgs, st.Received.Bytes, st.Sent.Msgs, st.Sent.Bytes = a.Folded()
 	for _, c := range s.clients.all() {
 		if c.Account() != a {
 			continue
 		}
-		msgs, bytes := c.In()
-		out, _ := c.Out()
-		st.Received.Msgs += msgs
-		st.Received.Bytes += bytes
+		in, out := c.InAccount()
+		st.Received.Msgs += in.Msgs
+		st.Received.Bytes += in.Bytes
 		st.Sent.Msgs += out.Msgs
 		st.Sent.Bytes += out.Bytes
 	}

@@ -140,6 +140,12 @@ func (x *Index[T, P]) rebuild(want int) *table {
 	return next
 }
 
+// Reset removes every entry.
+func (x *Index[T, P]) Reset() {
+	x.tab.Store(nil)
+	x.live, x.used = 0, 0
+}
+
 // All calls fn for every entry until fn returns false. Entries that come or go
 // meanwhile may or may not be seen.
 func (x *Index[T, P]) All(fn func(P) bool) {

@@ -30,6 +30,9 @@ type Account struct {
 	mappings atomic.Pointer[mapping.Table]
 	limits   atomic.Pointer[Limits]
 	conns    atomic.Int64
+
+	// What connections counted that have left, and events.
+	inMsgs, inBytes, outMsgs, outBytes, slow atomic.Int64
 	// Gone tells that the configuration does not name it any more.
 	gone atomic.Bool
 }
@@ -65,6 +68,25 @@ func (a *Account) Join() bool {
 
 // Leave undoes Join.
 func (a *Account) Leave() { a.conns.Add(-1) }
+
+// Fold adds what a connection counted while it was bound; it leaves now.
+func (a *Account) Fold(inMsgs, inBytes, outMsgs, outBytes int64) {
+	a.inMsgs.Add(inMsgs)
+	a.inBytes.Add(inBytes)
+	a.outMsgs.Add(outMsgs)
+	a.outBytes.Add(outBytes)
+}
+
+// Folded is what connections counted that have left.
+func (a *Account) Folded() (inMsgs, inBytes, outMsgs, outBytes int64) {
+	return a.inMsgs.Load(), a.inBytes.Load(), a.outMsgs.Load(), a.outBytes.Load()
+}
+
+// AddSlow counts a slow consumer.
+func (a *Account) AddSlow() { a.slow.Add(1) }
+
+// Slow is how many slow consumers there were.
+func (a *Account) Slow() int64 { return a.slow.Load() }
 
 // Connections is how many are bound.
 func (a *Account) Connections() int64 { return a.conns.Load() }

@@ -7,6 +7,10 @@ const (
 	cacheMax = 2048
 	// cacheOnce is how far subjects that are seen only once may make it grow.
 	cacheOnce = 256
+	// cacheWeight bounds the subscriptions that all remembered matches hold
+	// together: a wildcard with 5,000 subscribers and 2,000 subjects below it would
+	// otherwise cost each publisher 80 MB.
+	cacheWeight = 64 << 10
 )
 
 // Cache remembers, for one publisher, what its recent subjects match. It is
@@ -22,6 +26,7 @@ type Cache struct {
 	crowded int // newcomers that found another's mark or subject in their place, since the last growth
 	scratch Hit
 	last    *Hit // of the lookup before, if it was remembered
+	weight  int  // subscriptions in all hits
 }
 
 // Hit is what the cache says of one subject.
@@ -50,7 +55,7 @@ type Hit struct {
 func (c *Cache) Lookup(t *Table, subj []byte) *Hit {
 	if s := c.last; s != nil && s.subject == string(subj) && t == c.table {
 		if !s.fresh(t) {
-			s.fill(t, subj, s.hash)
+			c.refill(s, subj)
 		}
 		return s
 	}
@@ -64,7 +69,7 @@ func (c *Cache) Lookup(t *Table, subj []byte) *Hit {
 	at := int(h) & (len(c.slots) - 1)
 	if s := c.slots[at]; s != nil && s.hash == h && s.subject == string(subj) {
 		if !s.fresh(t) {
-			s.fill(t, subj, h)
+			c.refill(s, subj)
 		}
 		c.last = s
 		return s
@@ -76,6 +81,13 @@ func (s *Hit) fresh(t *Table) bool {
 	return s.genLit == t.genLiteral[genOf(s.hash)].Load() &&
 		s.genFst == t.genFirst[s.first].Load() &&
 		s.genWld == t.genWild.Load()
+}
+
+// refill matches anew what s stands for.
+func (c *Cache) refill(s *Hit, subj []byte) {
+	c.weight -= s.size()
+	s.fill(c.table, subj, s.hash)
+	c.weight += s.size()
 }
 
 // fill matches anew. The generations are read first: see the package's invariant.
@@ -131,8 +143,17 @@ func (c *Cache) newcomer(t *Table, subj []byte, h uint64, at int) *Hit {
 	}
 	first, _, _ := subject.Next(subj)
 	s := &Hit{Lasting: true, subject: string(subj), hash: h, first: genOf(Hash(first))}
-	c.slots[at] = s
 	s.fill(t, subj, h)
+	if old := c.slots[at]; old != nil {
+		c.weight -= old.size()
+	}
+	if c.weight+s.size() > cacheWeight && c.weight > 0 {
+		// Better begin anew than keep for ever what came first.
+		clear(c.slots)
+		c.last, c.weight = nil, 0
+	}
+	c.slots[at] = s
+	c.weight += s.size()
 	return s
 }
 

@@ -22,6 +22,15 @@ const groupsLinear = 8
 // Empty reports whether nothing matched.
 func (r *Result) Empty() bool { return len(r.Plain) == 0 && len(r.Groups) == 0 }
 
+// size is the number of subscriptions.
+func (r *Result) size() int {
+	n := len(r.Plain)
+	for i := range r.Groups {
+		n += len(r.Groups[i].Subs)
+	}
+	return n
+}
+
 func (r *Result) reset() {
 	clear(r.Plain) // let go of subscriptions that have ended
 	r.Plain = r.Plain[:0]

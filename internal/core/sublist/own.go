@@ -25,6 +25,9 @@ func (o *Own) Add(s *Sub) { o.index.Insert((*bySid)(s)) }
 // Remove takes s out, if it is there.
 func (o *Own) Remove(s *Sub) { o.index.Remove((*bySid)(s)) }
 
+// Reset takes all out. Under the lock.
+func (o *Own) Reset() { o.index.Reset() }
+
 // All calls fn for every subscription until it returns false.
 func (o *Own) All(fn func(*Sub) bool) {
 	o.index.All(func(b *bySid) bool { return fn((*Sub)(b)) })

@@ -73,8 +73,9 @@ type Client struct {
 	last   []*sublist.Sub // what there was at the end, for monitoring
 
 	// Under the queue's lock.
-	replies *perm.ReplyTracker // allow_responses
-	stalls  int64
+	foldedIn, foldedOut conn.Counters      // given to accounts already
+	replies             *perm.ReplyTracker // allow_responses
+	stalls              int64
 }
 
 // grant is who the client is and what it may do.
@@ -142,6 +143,7 @@ func (c *Client) teardown() {
 	c.stopTimer()
 	c.rememberSubs()
 	c.dropSubs()
+	c.foldCounts()
 	if acc := c.account.Load(); acc != nil {
 		acc.Leave()
 	}
@@ -273,6 +275,9 @@ func (c *Client) SlowConsumer(deadline bool, pending int64) {
 		c.log(slog.LevelInfo, fmt.Sprintf("Slow Consumer Detected: WriteDeadline of %v exceeded with %d total bytes pending.", lim.WriteDeadline, pending))
 	} else {
 		c.log(slog.LevelInfo, fmt.Sprintf("Slow Consumer Detected: MaxPending of %d Exceeded", lim.MaxPending))
+	}
+	if acc := c.account.Load(); acc != nil {
+		acc.AddSlow()
 	}
 	c.host.Slow(c)
 }

@@ -68,28 +68,53 @@ func (c *Client) login(opts *wire.Connect, implicit bool) bool {
 		c.fail(sysapi.MissingAccount, wire.TextAccountFailed)
 		return false
 	}
-	if old := c.account.Load(); old != acc {
-		if !acc.Join() {
-			c.fail(sysapi.MaxAccountConnectionsExceeded, wire.TextMaxAccConnections)
-			return false
-		}
-		if old != nil {
-			old.Leave()
-		}
-		c.account.Store(acc)
-		if c.pub != nil {
-			c.pub.Bind(acc)
-		}
+	if old := c.account.Load(); old != acc && !c.bind(old, acc) {
+		c.fail(sysapi.MaxAccountConnectionsExceeded, wire.TextMaxAccConnections)
+		return false
 	}
+	c.subsMu.Lock()
 	c.setGrant(ident, opts)
+	c.subsMu.Unlock()
 	// A reload may have passed this client over because it had no grant yet.
 	if now := c.host.Config(); now.Auth != c.cfg.Auth && !c.Reauthorize(now) {
 		c.stopped = true
 		return false
 	}
 	c.connected = true
+	c.adopt()
 	c.startPingTimer(!implicit)
 	return true
+}
+
+// bind moves the client from one account to another, with nothing of the old
+// one left: subscriptions, counts, what the publisher remembers.
+func (c *Client) bind(old, acc *account.Account) bool {
+	if !acc.Join() {
+		return false
+	}
+	c.dropSubs()
+	c.foldCounts()
+	if old != nil {
+		old.Leave()
+	}
+	c.account.Store(acc)
+	if c.pub != nil {
+		c.pub.Bind(acc)
+	}
+	return true
+}
+
+// adopt takes the grant in force into use for what is read from here on.
+func (c *Client) adopt() {
+	if acc := c.account.Load(); acc != nil {
+		c.parser.MaxPayload = int(c.maxPayload(c.cfg, acc))
+	}
+	if g := c.grant.Load(); c.pub != nil && g != c.seen {
+		c.pub.Settle()
+		c.seen = g
+		c.pub.Forget()
+		c.pub.NoEcho = g.noEcho
+	}
 }
 
 func (c *Client) request(opts *wire.Connect) *authn.Request {
@@ -114,7 +139,8 @@ func (c *Client) refuseLogin(err error) {
 	c.fail(reason, text)
 }
 
-// setGrant puts identity and permissions in force.
+// setGrant puts identity and permissions in force. Under subsMu: a subscription
+// is judged and entered by one grant.
 func (c *Client) setGrant(ident *authn.Identity, opts *wire.Connect) {
 	g := &grant{Identity: ident, noEcho: !opts.Echo, headers: opts.Headers && c.host.Config().Headers}
 	var replies *perm.ReplyTracker
@@ -165,7 +191,14 @@ func (c *Client) Reauthorize(cfg *Config) bool {
 	if ident == g.Identity {
 		return true
 	}
+	c.subsMu.Lock()
+	if c.grant.Load() != g { // a new CONNECT has come between, by the new rules or judged again after
+		c.subsMu.Unlock()
+		return true
+	}
 	c.setGrant(ident, opts)
-	c.revoke(ident.Permissions)
+	denied := c.revoke(ident.Permissions)
+	c.subsMu.Unlock()
+	c.tellRevoked(denied)
 	return true
 }

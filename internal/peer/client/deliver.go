@@ -34,6 +34,7 @@ func (c *Client) Deliver(run []wire.Msg, s *sublist.Sub, b *sublist.Batch) (take
 	}
 	if taken > 0 {
 		c.promise(b)
+		c.Active(b.Now)
 	}
 	c.Unlock()
 	if taken > 0 && c.host.Config().Trace {

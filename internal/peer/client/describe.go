@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dunlin/internal/core/sublist"
+	"dunlin/internal/peer/conn"
 )
 
 // Description is what there is to tell about a client, for monitoring.
@@ -57,6 +58,33 @@ func (c *Client) Describe() Description {
 	d.Stalls = c.stalls
 	c.Unlock()
 	return d
+}
+
+// foldCounts gives what was counted since the client was bound to its account.
+func (c *Client) foldCounts() {
+	in, out := c.InAccount()
+	if acc := c.account.Load(); acc != nil {
+		acc.Fold(in.Msgs, in.Bytes, out.Msgs, out.Bytes)
+	}
+	c.Lock()
+	c.foldedIn.Msgs += in.Msgs
+	c.foldedIn.Bytes += in.Bytes
+	c.foldedOut.Msgs += out.Msgs
+	c.foldedOut.Bytes += out.Bytes
+	c.Unlock()
+}
+
+// InAccount is what was counted since the client was bound to its account.
+func (c *Client) InAccount() (in, out conn.Counters) {
+	in.Msgs, in.Bytes = c.In()
+	out, _ = c.Out()
+	c.Lock()
+	defer c.Unlock()
+	in.Msgs -= c.foldedIn.Msgs
+	in.Bytes -= c.foldedIn.Bytes
+	out.Msgs -= c.foldedOut.Msgs
+	out.Bytes -= c.foldedOut.Bytes
+	return in, out
 }
 
 // In is what came in so far.

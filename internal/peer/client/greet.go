@@ -42,8 +42,14 @@ func (c *Client) greet() (first []byte, ok bool) {
 }
 
 func (c *Client) greetTLS(cfg *Config) (first []byte, ok bool) {
+	told := false // INFO is out
 	if cfg.TLSFirst {
-		if first, ok = c.tlsFirst(cfg); !ok {
+		if cfg.ProxyProtocol {
+			if first, ok = c.proxyHeader(nil); !ok {
+				return nil, false
+			}
+		}
+		if first, ok = c.tlsFirst(cfg, first); !ok {
 			return nil, false
 		}
 		if c.TLSState() != nil {
@@ -57,8 +63,9 @@ func (c *Client) greetTLS(cfg *Config) (first []byte, ok bool) {
 	}
 	if len(first) == 0 {
 		c.sendInfo(false)
+		told = true
 	}
-	if cfg.ProxyProtocol {
+	if cfg.ProxyProtocol && !cfg.TLSFirst {
 		if first, ok = c.proxyHeader(first); !ok {
 			return nil, false
 		}
@@ -71,6 +78,9 @@ func (c *Client) greetTLS(cfg *Config) (first []byte, ok bool) {
 			}
 		}
 		if first[0] != recordHandshake {
+			if !told {
+				c.sendInfo(false)
+			}
 			return first, true
 		}
 	}
@@ -81,20 +91,26 @@ func (c *Client) greetTLS(cfg *Config) (first []byte, ok bool) {
 	return nil, true
 }
 
-// tlsFirst waits for the client's handshake before anything is said. Without
-// TLS state afterwards the client has waited for INFO too long: it gets it in clear.
-func (c *Client) tlsFirst(cfg *Config) (first []byte, ok bool) {
+// tlsFirst waits for the client's handshake before anything is said; first has
+// been read already. Without TLS state afterwards the client has waited for
+// INFO too long: it gets it in clear.
+func (c *Client) tlsFirst(cfg *Config, first []byte) ([]byte, bool) {
 	wait := cfg.TLSFallback
 	if wait == 0 {
 		wait = cfg.TLSTimeout
 	}
-	var b [1]byte
-	n, err := c.First(b[:], wait)
+	var err error
+	if len(first) == 0 {
+		var b [1]byte
+		var n int
+		n, err = c.First(b[:], wait)
+		first = b[:n]
+	}
 	switch {
-	case n > 0 && (b[0] == recordHandshake || cfg.TLSFallback == 0):
-		return nil, c.allowedByRate(cfg) && c.upgrade(cfg, b[:n])
-	case n > 0:
-		return b[:n], true
+	case len(first) > 0 && (first[0] == recordHandshake || cfg.TLSFallback == 0):
+		return nil, c.allowedByRate(cfg) && c.upgrade(cfg, first)
+	case len(first) > 0:
+		return first, true
 	case cfg.TLSFallback > 0 && isTimeout(err):
 		return nil, true
 	}

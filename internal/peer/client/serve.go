@@ -60,17 +60,10 @@ func (c *Client) begin() {
 	}
 	c.parser.MaxControlLine = cfg.MaxControlLine
 	c.parser.MaxPayload = int(cfg.MaxPayload)
-	if acc := c.account.Load(); acc != nil {
-		c.parser.MaxPayload = int(c.maxPayload(cfg, acc))
+	if c.pub != nil {
+		c.pub.Now = now
 	}
-	if p := c.pub; p != nil {
-		p.Now = now
-		if g := c.grant.Load(); g != c.seen {
-			c.seen = g
-			p.Forget()
-			p.NoEcho = g.noEcho
-		}
-	}
+	c.adopt()
 }
 
 // end finishes a batch: counters are published, everything touched is flushed.
@@ -143,6 +136,9 @@ func (c *Client) do(op wire.Op, raw []byte) {
 	case wire.OpPong:
 		c.pong()
 	case wire.OpConnect:
+		if c.pub != nil {
+			c.pub.FlushAll() // checking a password may take long, and others rely on the flush
+		}
 		c.connect(p.Arg)
 	case wire.OpNone, wire.OpInfo, wire.OpOK: // nothing to do
 	}
@@ -154,10 +150,10 @@ func (c *Client) ping() {
 		return
 	}
 	c.sawPing = true
+	c.ready.Store(true) // first: whatever changes from now on is pushed
 	if c.opts.Load().Protocol >= 1 {
 		c.reply(c.infoLine(true))
 	}
-	c.ready.Store(true)
 }
 
 func (c *Client) publisher() *broker.Publisher {

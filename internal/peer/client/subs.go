@@ -18,17 +18,18 @@ func (c *Client) subscribe(subj, queue, sid []byte) {
 		c.complain(wire.TextInvalidSubject)
 		return
 	}
-	perms := c.grant.Load().Permissions
-	if string(queue) == reservedQueue || !perms.CanSubscribe(subj, queue) {
-		c.deniedSub(subj, queue)
-		return
-	}
 	if max := c.cfg.MaxSubTokens; max > 0 && subject.Tokens(subj) > max {
 		c.complain(fmt.Sprintf("Permissions Violation for Subscription to %q, too many tokens", subj))
 		return
 	}
 	acc := c.account.Load()
 	c.subsMu.Lock()
+	perms := c.grant.Load().Permissions
+	if string(queue) == reservedQueue || !perms.CanSubscribe(subj, queue) {
+		c.subsMu.Unlock()
+		c.deniedSub(subj, queue)
+		return
+	}
 	known := c.own.Find(sid) != nil
 	full := c.cfg.MaxSubs > 0 && c.own.Len() >= c.cfg.MaxSubs || acc.Subs.Full(acc.Limits().MaxSubscriptions)
 	if !known && !full {
@@ -107,15 +108,13 @@ func (c *Client) dropSubs() {
 	c.own.All(func(s *sublist.Sub) bool { s.Gone = true; return true })
 	c.Unlock()
 	c.own.All(func(s *sublist.Sub) bool { acc.Subs.Remove(s); return true })
-	c.own = sublist.Own{}
+	c.own.Reset()
 	c.subs.Store(0)
 }
 
-// revoke ends the subscriptions that perms do not allow, and tells the client
-// of each.
-func (c *Client) revoke(perms *perm.Set) {
-	c.subsMu.Lock()
-	var denied []*sublist.Sub
+// revoke ends the subscriptions that perms do not allow and returns them. Under
+// subsMu.
+func (c *Client) revoke(perms *perm.Set) (denied []*sublist.Sub) {
 	c.own.All(func(s *sublist.Sub) bool {
 		subj, queue := []byte(s.Subject()), []byte(s.Queue())
 		if !perms.CanSubscribe(subj, queue) {
@@ -131,7 +130,11 @@ func (c *Client) revoke(perms *perm.Set) {
 	for _, s := range denied {
 		c.remove(s)
 	}
-	c.subsMu.Unlock()
+	return denied
+}
+
+// tellRevoked tells the client which subscriptions it has lost.
+func (c *Client) tellRevoked(denied []*sublist.Sub) {
 	for _, s := range denied {
 		text := fmt.Sprintf("Permissions Violation for Subscription to %q (sid %q)", s.Subject(), s.Sid())
 		c.Send(wire.AppendErr(nil, text))

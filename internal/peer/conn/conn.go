@@ -105,8 +105,7 @@ type Conn struct {
 	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	out     Counters      // under mu
 
-	lastActive atomic.Int64 // ns since 1970
-	restAsked  atomic.Bool  // the reader shall leave if there is nothing to read
+	lastActive int64 // of the queue, ns since 1970; under mu
 }
 
 // Counters of one direction.
@@ -116,7 +115,7 @@ type Counters struct{ Msgs, Bytes int64 }
 func (c *Conn) Init(nc net.Conn, group *task.Group, owner Owner, limits *atomic.Pointer[Limits]) {
 	c.nc, c.group, c.owner, c.limits = nc, group, owner, limits
 	c.raw = netx.NewRaw(nc)
-	c.lastActive.Store(time.Now().UnixNano())
+	c.lastActive = time.Now().UnixNano()
 }
 
 // NetConn is the connection beneath.
@@ -216,11 +215,16 @@ func (c *Conn) Out() (Counters, int64) {
 	return c.out, c.pending
 }
 
-// Active notes that something came in or went out at time now, in ns.
-func (c *Conn) Active(now int64) { c.lastActive.Store(now) }
+// Active notes that something went into the queue at time now, in ns. Under the
+// lock.
+func (c *Conn) Active(now int64) { c.lastActive = now }
 
-// LastActive is the time of the last traffic.
-func (c *Conn) LastActive() time.Time { return time.Unix(0, c.lastActive.Load()) }
+// LastActive is when something last went into the queue.
+func (c *Conn) LastActive() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Unix(0, c.lastActive)
+}
 
 // ClosedFor is the reason the connection ended for, NotClosed while it has not.
 func (c *Conn) ClosedFor() sysapi.CloseReason {
@@ -256,16 +260,10 @@ func (c *Conn) Close(r sysapi.CloseReason) bool {
 }
 
 // Finish closes the socket; only the reader calls it, when it reads no more.
-// Last words that wait get a moment to go out.
+// After CloseWith what waits in the queue still goes out, as long as the peer
+// takes some of it every second, within the write deadline.
 func (c *Conn) Finish() error {
-	c.mu.Lock()
-	linger := c.closing && !c.ended && c.pending > 0
-	c.mu.Unlock()
-	if linger {
-		ctx, cancel := context.WithTimeout(c.group.Context(), lingerMax)
-		c.WaitDrained(ctx, 0)
-		cancel()
-	}
+	c.linger()
 	c.Close(sysapi.ClientClosed)
 	c.mu.Lock()
 	quiet := c.state == idle
@@ -278,12 +276,35 @@ func (c *Conn) Finish() error {
 	return c.nc.Close()
 }
 
-// lingerMax is how long a last word may take to get out.
+// linger waits while the last of the queue goes out.
+func (c *Conn) linger() {
+	end := time.Now().Add(max(c.limits.Load().WriteDeadline, lingerMax))
+	for time.Now().Before(end) {
+		c.mu.Lock()
+		pending := c.pending
+		waits := c.closing && !c.ended && pending > 0
+		c.mu.Unlock()
+		if !waits {
+			return
+		}
+		// Not the group's context: at a shutdown it is done, and this is the time
+		// that a shutdown gives.
+		ctx, cancel := context.WithTimeout(context.Background(), lingerMax)
+		c.WaitDrained(ctx, pending-1)
+		stuck := ctx.Err() != nil
+		cancel()
+		if stuck {
+			return
+		}
+	}
+}
+
+// lingerMax is how long the peer may take nothing of what still waits after the end.
 const lingerMax = time.Second
 
 // CloseWith appends p as the last words, sends what waits as far as that goes
 // without delay, and closes; what the socket does not take at once the writer
-// goroutine sends, for a second at most.
+// goroutine sends, as long as the peer goes on taking it (Finish).
 func (c *Conn) CloseWith(r sysapi.CloseReason, p []byte) bool {
 	c.mu.Lock()
 	if c.closing {

@@ -6,7 +6,8 @@
 // Owns: the socket, the queue and its bound, counters of what went out, the
 // time of last activity. Does not own: protocol, who the peer is, timers.
 //
-// Concurrency: one reader goroutine for a connection's whole life. Anybody may
+// Concurrency: one reader goroutine at a time (none while the connection
+// rests). Anybody may
 // append to the queue (Lock, Reserve, Commit, Unlock) and flush. At most one
 // goroutine writes to the socket at a time: state says who. A writer goroutine
 // exists only while the socket is full.

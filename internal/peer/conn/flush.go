@@ -205,7 +205,9 @@ func size(chunks [][]byte) (n int64) {
 func (c *Conn) writeAll(batch [][]byte) bool {
 	left := append([][]byte(nil), batch...)
 	defer release(batch)
+	moved := false
 	progress := func(n int64) {
+		moved = true
 		c.mu.Lock()
 		c.pending -= n
 		c.wakeLocked()
@@ -215,14 +217,20 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 	for len(left) > 0 {
 		lim := c.limits.Load()
 		c.mu.Lock()
-		if !c.closing && lim.WriteDeadline > 0 {
+		closing := c.closing && !c.ended
+		if closing {
+			_ = c.nc.SetWriteDeadline(time.Now().Add(lingerMax))
+		} else if !c.ended && lim.WriteDeadline > 0 {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(lim.WriteDeadline))
 		}
 		pending := c.pending
 		c.mu.Unlock()
+		moved = false
 		err := c.writeBlocking(left, progress)
 		switch {
 		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && closing && moved && !c.Ended():
+			// The last of the queue is going out: the reader says when it is enough.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if lim.Policy == PolicyRetry && c.ClosedFor() == sysapi.NotClosed {
 				c.owner.SlowConsumer(true, pending)

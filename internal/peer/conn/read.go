@@ -40,7 +40,7 @@ func (in *inbound) fit(want, need int) {
 	if cap(in.buf) >= size && len(in.buf) < cap(in.buf) {
 		return
 	}
-	bigger := bufpool.Get(max(size, len(in.buf)+1))
+	bigger := bufpool.Get(max(size, 2*len(in.buf)))
 	bigger = append(bigger, in.buf...)
 	bufpool.Put(in.buf)
 	in.buf = bigger
@@ -78,27 +78,31 @@ func (c *Conn) Rest() {
 	if c.raw == nil {
 		return
 	}
-	c.restAsked.Store(true)
-	// If this fails the socket is gone, which the reader finds out by itself.
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		// If this fails the socket is gone, which the reader finds out by itself.
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 // Park has p report id when there is something to read again. Only when
 // ReadLoop has returned ErrResting.
 func (c *Conn) Park(p *netx.Parker, id uint64) error { return p.Park(c.raw, id) }
 
-// rests decides whether a reader that was interrupted may leave.
+// rests decides whether a reader that was interrupted may leave. After the
+// greeting only Rest and Close set a read deadline, and Close says so first:
+// its deadline is never taken back.
 func (c *Conn) rests(in *inbound, err error) (leave, goOn bool) {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.restAsked.CompareAndSwap(true, false) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false, false
 	}
-	if c.nc.SetReadDeadline(time.Time{}) != nil || c.Ended() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing || c.nc.SetReadDeadline(time.Time{}) != nil {
 		return false, false
 	}
-	if len(in.buf) > 0 {
-		return false, true
-	}
-	return true, false
+	return len(in.buf) == 0, len(in.buf) > 0
 }
 
 // ReadLoop reads until the peer or this side ends the connection, and returns

@@ -161,6 +161,10 @@ func (p *Parser) bare(buf []byte, verb string, op Op) (Op, int, error) {
 	return op, i + 1, nil
 }
 
+// blanksMax is how much longer than its arguments may be a line may be for its verb
+// and blanks.
+const blanksMax = 64
+
 // line finds the arguments of a verb of length n: after the blanks that follow
 // it, up to the line's end without CR. end is the length of the whole line, 0 if it is not all there.
 func (p *Parser) line(buf []byte, n int, blank bool) (args []byte, end int, err error) {
@@ -175,6 +179,11 @@ func (p *Parser) line(buf []byte, n int, blank bool) (args []byte, end int, err 
 	}
 	args = buf[n:]
 	i := bytes.IndexByte(args, '\n')
+	// Blanks before the arguments do not count as arguments, but they are held,
+	// too: a line of nothing else must end.
+	if n > blanksMax+p.MaxControlLine {
+		return nil, 0, ErrControlLine
+	}
 	if i < 0 {
 		if len(args) > p.MaxControlLine+1 { // a CR may be the last byte
 			return nil, 0, ErrControlLine
