@@ -108,7 +108,9 @@ func (s *Server) commit(r *rules) {
 	if o.WriteTimeout == "retry" {
 		policy = conn.PolicyRetry
 	}
-	s.limits.Store(conn.NewLimits(o.MaxPending, o.WriteDeadline, policy))
+	limits := conn.NewLimits(o.MaxPending, o.WriteDeadline, policy)
+	limits.DropSlow = o.NoFastProducerStall
+	s.limits.Store(limits)
 	s.life.Lock()
 	s.loaded = time.Now()
 	s.life.Unlock()
@@ -122,7 +124,7 @@ func (s *Server) clientConfig(r *rules) *client.Config {
 		Info:           s.info(o, r.auth),
 		MaxControlLine: int(o.MaxControlLine), MaxPayload: o.MaxPayload,
 		MaxSubs: max(o.MaxSubs, 0), MaxSubTokens: o.MaxSubTokens,
-		Headers: !o.NoHeaderSupport, NoStall: o.NoFastProducerStall, ProxyProtocol: o.ProxyProtocol,
+		Headers: !o.NoHeaderSupport, ProxyProtocol: o.ProxyProtocol,
 		PingInterval: o.PingInterval, MaxPingsOut: o.MaxPingsOut, AuthTimeout: o.Auth.Timeout,
 		Auth: r.auth, TLS: r.tls, AllowNonTLS: o.AllowNonTLS,
 		Trace: o.Trace, TraceSystem: o.TraceVerbose, TraceHeaders: o.TraceHeaders, MaxTracedSize: o.MaxTracedMsgLen,

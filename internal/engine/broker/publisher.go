@@ -145,13 +145,13 @@ func (p *Publisher) pick(members []*sublist.Sub) int {
 // FlushAll ends a batch: every sink that was touched is flushed once. Before
 // that it lets other readers run that are ready, so that what they add goes
 // out with the same write: 27 to 20 µs of CPU a round trip with 50 requestors.
-func (p *Publisher) FlushAll() {
+func (p *Publisher) FlushAll() (flushed int) {
 	p.Settle()
 	// Messages point into the reader's buffer, which an idle connection must not hold.
 	clear(p.run[:p.filled])
 	p.filled, p.one[0] = 0, wire.Msg{}
-	if len(p.Touched) == 0 {
-		return
+	if flushed = len(p.Touched); flushed == 0 {
+		return 0
 	}
 	runtime.Gosched()
 	for i, f := range p.Touched {
@@ -161,6 +161,7 @@ func (p *Publisher) FlushAll() {
 	if p.Touched = p.Touched[:0]; cap(p.Touched) > 4096 {
 		p.Touched = nil
 	}
+	return flushed
 }
 
 // Back-pressure: a publisher whose consumer is behind is not read from for a

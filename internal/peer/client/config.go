@@ -22,7 +22,6 @@ type Config struct {
 	MaxSubs        int // a connection; 0 = no limit
 	MaxSubTokens   int // 0 = no limit
 	Headers        bool
-	NoStall        bool // drop for a slow consumer rather than hold its publisher
 	ProxyProtocol  bool
 
 	PingInterval time.Duration

@@ -105,7 +105,7 @@ func queueOf(s *sublist.Sub) []byte {
 // publisher be held back. Under the queue's lock.
 func (c *Client) keepUp(lim *conn.Limits, pending int64, b *sublist.Batch) bool {
 	switch {
-	case pending > lim.Stalled && c.host.Config().NoStall:
+	case pending > lim.Stalled && lim.DropSlow:
 		c.stalls++
 		return false
 	case pending > lim.Slow && pending > b.SlowBy:

@@ -74,7 +74,7 @@ func (c *Client) end() {
 		c.batch.msgs, c.batch.bytes = 0, 0
 	}
 	if c.pub != nil {
-		c.pub.FlushAll()
+		c.ReadWide(c.pub.FlushAll() <= 2)
 	}
 	if c.batch.self {
 		c.batch.self = false

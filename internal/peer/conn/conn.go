@@ -17,9 +17,9 @@ import (
 const (
 	// chunkMax bounds one chunk of the queue, and what is gathered before it is
 	// written in the middle of a batch. It is large enough that what one read
-	// brings (readMax) goes out with one write, and small enough to stay in the
+	// brings (readWide) goes out with one write, and small enough to stay in the
 	// second-level cache, which halves the cost of a 128-byte message.
-	chunkMax = 128 << 10
+	chunkMax = 256 << 10
 	chunkMin = 512
 	// flushAt leaves room in a chunk for one more small message, so that the
 	// usual queue is a single chunk.
@@ -52,6 +52,9 @@ type Limits struct {
 	MaxPending    int64 // bytes
 	WriteDeadline time.Duration
 	Policy        Policy
+	// DropSlow: what comes for a queue beyond Stalled is dropped rather than its
+	// publisher held back.
+	DropSlow bool
 
 	// Watch is the size of the queue from which on an owner should look at Slow
 	// and Stalled: publishers are slowed down from Slow on, and more from Stalled on.
@@ -105,6 +108,7 @@ type Conn struct {
 	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	out     Counters      // under mu
 
+	wide       bool  // the reader's: see ReadWide
 	lastActive int64 // of the queue, ns since 1970; under mu
 }
 
@@ -143,6 +147,9 @@ func (c *Conn) Reserve(n int) []byte {
 func (c *Conn) another(n int) []byte {
 	want := int(c.hint)
 	if c.cur != nil {
+		if c.older == nil {
+			c.older = make([][]byte, 0, olderKept)
+		}
 		c.older = append(c.older, c.cur)
 		want = min(cap(c.cur)*4, chunkMax)
 	}

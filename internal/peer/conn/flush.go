@@ -43,6 +43,10 @@ func (c *Conn) Flush() {
 		c.hint = int32(min(took, chunkMax))
 		c.pending += rest - took
 		if err == nil {
+			if c.older == nil && cap(older) <= olderKept {
+				clear(older)
+				c.older = older[:0] // its memory, for the next time
+			}
 			c.state = idle
 			if c.ended {
 				c.dropLocked()
@@ -64,6 +68,9 @@ func (c *Conn) Flush() {
 		return
 	}
 }
+
+// olderKept is the longest list of chunks whose memory a connection keeps.
+const olderKept = 4
 
 // writeNow sends older and cur without blocking and releases what is out. left
 // is what the socket did not take, rest its size.

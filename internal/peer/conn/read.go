@@ -13,7 +13,11 @@ import (
 
 const (
 	readMax = 64 << 10 // of one read
-	readMin = 512      // the buffer of an idle connection that has to hold one
+	// readWide is the size of a read when what came went to few connections: fewer
+	// system calls and wake-ups. With many targets the queues of all of them
+	// together would fall out of the cache.
+	readWide = 128 << 10
+	readMin  = 512 // the buffer of an idle connection that has to hold one
 )
 
 // Consumer takes what has been read.
@@ -71,6 +75,17 @@ func (in *inbound) feed(r Consumer) (need int, ok bool) {
 // ErrResting is returned by ReadLoop after Rest: the connection is idle, and
 // reading may go on later with another ReadLoop.
 var ErrResting = errors.New("the connection is resting")
+
+// ReadWide tells whether what is read now goes to few connections. Only the
+// reader may call it.
+func (c *Conn) ReadWide(wide bool) { c.wide = wide }
+
+func (c *Conn) readSize() int {
+	if c.wide {
+		return readWide
+	}
+	return readMax
+}
 
 // Rest asks the reader to leave, should the connection be idle: no part of an
 // operation has been read, nothing is there to read. Any goroutine may ask.
@@ -133,7 +148,7 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 			if c.over() {
 				return true
 			}
-			in.fit(readMax, need)
+			in.fit(c.readSize(), need)
 			free := in.buf[len(in.buf):cap(in.buf)]
 			n, err := netx.Read(fd, free)
 			if err != nil {

@@ -357,8 +357,8 @@ func TestFullAndOver(t *testing.T) {
 			overAt = e.pending()
 		}
 	}
-	if fullAt == 0 || fullAt > 128<<10 {
-		t.Errorf("told to flush at %d bytes, want within 128 KiB", fullAt)
+	if fullAt == 0 || fullAt > 256<<10 {
+		t.Errorf("told to flush at %d bytes, want within 256 KiB, one chunk", fullAt)
 	}
 	if overAt <= bound || overAt > bound+1<<10 {
 		t.Errorf("over at %d bytes, want just above %d", overAt, bound)

@@ -39,7 +39,6 @@ var (
 const (
 	TextAuthViolation     = "Authorization Violation"
 	TextAuthTimeout       = "Authentication Timeout"
-	TextAuthExpired       = "User Authentication Expired"
 	TextClientProtocol    = "invalid client protocol"
 	TextNoRespHeaders     = "no responders requires headers support"
 	TextMaxConnections    = "maximum connections exceeded"
@@ -48,7 +47,6 @@ const (
 	TextInvalidSubject    = "Invalid Subject"
 	TextInvalidPubSubject = "Invalid Publish Subject"
 	TextStale             = "Stale Connection"
-	TextTLSRequired       = "Secure Connection - TLS Required"
 	TextThrottled         = "Connection throttling is active. Please try again later."
 	TextAccountFailed     = "Failed Account Registration"
 )

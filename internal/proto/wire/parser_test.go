@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -168,4 +169,59 @@ func TestMsgForms(t *testing.T) {
 	if got := string(AppendNoResponders(nil, []byte("_INBOX.c.1"), "1", []byte("nobody"))); got != "HMSG _INBOX.c.1 1 38 38\r\nNATS/1.0 503\r\nNats-Subject: nobody\r\n\r\n\r\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// FuzzConnect: no panic, and what is accepted reads the same when it is written
+// and read again.
+func FuzzConnect(f *testing.F) {
+	for _, s := range []string{`{}`, `null`, `{"verbose":false,"user":"u","pass":"p","protocol":1}`, `[]`, `{"a":{"b":[1,2,{}]}}`, `{"name":"\ud800"}`, `{"verbose":1}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, err := ParseConnect(in, DefaultConnect())
+		if err != nil {
+			if !errors.Is(err, ErrConnect) {
+				t.Fatalf("%q: %v is no ErrConnect", in, err)
+			}
+			return
+		}
+		line, err := json.Marshal(c)
+		if err != nil {
+			t.Fatalf("%q: %v", in, err)
+		}
+		if again, err := ParseConnect(line, Connect{}); err != nil || again != c {
+			t.Fatalf("%q: %+v, read again %+v %v", in, c, again, err)
+		}
+	})
+}
+
+// FuzzHeaders: a message with any header goes out whole to those who know
+// headers and without it to those who do not.
+func FuzzHeaders(f *testing.F) {
+	f.Add([]byte("NATS/1.0\r\nA: 1\r\n\r\n"), []byte("body"), "r")
+	f.Add([]byte("NATS/1.0 503\r\n\r\n"), []byte(""), "")
+	f.Add([]byte{0}, []byte("\r\n"), "x")
+	f.Fuzz(func(t *testing.T, header, body []byte, reply string) {
+		if len(header) == 0 || len(header)+len(body) > 4096 || strings.ContainsAny(reply, " \t\r\n") {
+			return
+		}
+		line := fmt.Appendf(nil, "HPUB s %s %d %d\r\n%s%s\r\n", reply, len(header), len(header)+len(body), header, body)
+		p := &Parser{MaxControlLine: 8192, MaxPayload: 8192}
+		op, n, err := p.Next(line)
+		if err != nil || op != OpPub || n != len(line) {
+			t.Fatalf("%q: op %d, %d of %d bytes, %v", line, op, n, len(line), err)
+		}
+		middle := ""
+		if reply != "" {
+			middle = reply + " "
+		}
+		with := fmt.Sprintf("HMSG s 1 %s%d %d\r\n%s%s\r\n", middle, len(header), len(header)+len(body), header, body)
+		if got := string(p.Msg.Append(nil, "1")); got != with {
+			t.Fatalf("got %q, want %q", got, with)
+		}
+		without := fmt.Sprintf("MSG s 1 %s%d\r\n%s\r\n", middle, len(body), body)
+		if got := string(p.Msg.AppendPlain(nil, "1")); got != without {
+			t.Fatalf("got %q, want %q", got, without)
+		}
+	})
 }
