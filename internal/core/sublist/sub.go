@@ -30,6 +30,10 @@ type Batch struct {
 	Now    int64 // time of the read in ns since 1970
 	// Touched are the sinks that this publisher has promised to flush.
 	Touched []Flusher
+	// Stalls is how often this publisher may still wait for a sink within the
+	// batch, so that a batch larger than a small bound does not overrun it.
+	Stalls int
+
 	// Slow is the sink that is furthest behind, SlowBy bytes, for back-pressure;
 	// nil if none is.
 	Slow   Drainer

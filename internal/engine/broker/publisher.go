@@ -27,13 +27,16 @@ type Publisher struct {
 	one    [1]wire.Msg
 }
 
+// stallsMax is how often a publisher waits within one batch.
+const stallsMax = 2
+
 // runMax bounds a run: 32 messages of 128 bytes are read and written within
 // the first-level cache.
 const runMax = 32
 
 // New makes a publisher into acc. seed should differ between publishers.
 func New(acc *account.Account, seed uint64) *Publisher {
-	return &Publisher{account: acc, rnd: seed*0x9E3779B97F4A7C15 | 1}
+	return &Publisher{Batch: sublist.Batch{Stalls: stallsMax}, account: acc, rnd: seed*0x9E3779B97F4A7C15 | 1}
 }
 
 // Bind turns to another account.
@@ -150,6 +153,7 @@ func (p *Publisher) FlushAll() (flushed int) {
 	// Messages point into the reader's buffer, which an idle connection must not hold.
 	clear(p.run[:p.filled])
 	p.filled, p.one[0] = 0, wire.Msg{}
+	p.Stalls = stallsMax
 	if flushed = len(p.Touched); flushed == 0 {
 		return 0
 	}

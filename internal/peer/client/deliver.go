@@ -1,6 +1,9 @@
 package client
 
 import (
+	"context"
+	"time"
+
 	"dunlin/internal/core/sublist"
 	"dunlin/internal/peer/conn"
 	"dunlin/internal/proto/wire"
@@ -24,11 +27,15 @@ func (c *Client) Deliver(run []wire.Msg, s *sublist.Sub, b *sublist.Batch) (take
 		taken++
 		s.Delivered++
 		last := s.Max > 0 && s.Delivered >= uint64(s.Max)
-		if !full && !last && !over {
+		stall := b.Stalls > 0 && c.Pending() > c.limit.Load().Stalled
+		if !full && !last && !over && !stall {
 			continue
 		}
 		c.promise(b)
 		c.Unlock()
+		if stall {
+			c.stall(b)
+		}
 		c.attend(s, full, last, over)
 		c.Lock()
 	}
@@ -78,6 +85,18 @@ func (c *Client) encode(m *wire.Msg, sid string, headers bool) (full, over bool)
 	}
 	c.CountOut(1, int64(len(m.Body)))
 	return c.Commit(m.Append(c.Reserve(n), sid), n)
+}
+
+// stallTime is how long a publisher waits at once for a queue near its bound.
+const stallTime = 5 * time.Millisecond
+
+// stall holds the publisher of b back until the queue has shrunk, for a moment.
+func (c *Client) stall(b *sublist.Batch) {
+	b.Stalls--
+	c.Flush()
+	ctx, cancel := context.WithTimeout(c.ctx, stallTime)
+	c.WaitDrained(ctx, c.limit.Load().Stalled/2)
+	cancel()
 }
 
 // attend does what a delivery may bring about besides, without the lock.

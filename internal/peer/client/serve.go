@@ -93,6 +93,8 @@ func (c *Client) mayStart(b byte) bool {
 		return true
 	}
 	if c.cfg.Auth.HasDefault() {
+		// The default user's login counts as a CONNECT: one that follows is the second.
+		c.sawConnect = true
 		return c.implicit()
 	}
 	c.refuseLogin(errors.New("the client did not begin with CONNECT, which this server requires"))

@@ -71,7 +71,7 @@ func NewLimits(maxPending int64, writeDeadline time.Duration, policy Policy) *Li
 	return &Limits{
 		MaxPending: maxPending, WriteDeadline: writeDeadline, Policy: policy,
 		Watch: min(chunkMax, stalled), Slow: min(slowAt, stalled), Stalled: stalled,
-		flushAt: min(flushAt, maxPending),
+		flushAt: min(flushAt, maxPending/2),
 	}
 }
 
@@ -210,6 +210,9 @@ func (c *Conn) Overflow() {
 	c.mu.Lock()
 	pending := c.pending
 	c.mu.Unlock()
+	if pending <= c.limits.Load().MaxPending {
+		return // a flush has helped meanwhile
+	}
 	if c.Close(sysapi.SlowConsumerPendingBytes) {
 		c.owner.SlowConsumer(false, pending)
 	}
