@@ -148,6 +148,7 @@ func (p *Publisher) pick(members []*sublist.Sub) int {
 // FlushAll ends a batch: every sink that was touched is flushed once. Before
 // that it lets other readers run that are ready, so that what they add goes
 // out with the same write: 27 to 20 µs of CPU a round trip with 50 requestors.
+// It returns how many sinks were flushed.
 func (p *Publisher) FlushAll() (flushed int) {
 	p.Settle()
 	// Messages point into the reader's buffer, which an idle connection must not hold.

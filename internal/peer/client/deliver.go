@@ -93,6 +93,7 @@ const stallTime = 5 * time.Millisecond
 // stall holds the publisher of b back until the queue has shrunk, for a moment.
 func (c *Client) stall(b *sublist.Batch) {
 	b.Stalls--
+	c.host.Stalled(c)
 	c.Flush()
 	ctx, cancel := context.WithTimeout(c.ctx, stallTime)
 	c.WaitDrained(ctx, c.limit.Load().Stalled/2)

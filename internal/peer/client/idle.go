@@ -47,8 +47,9 @@ func (c *Client) rest() bool {
 	return !c.parked.CompareAndSwap(true, false)
 }
 
-// Resume takes a parked client up again, in a goroutine of its own; it does nothing if
-// somebody else has. False if no goroutine can be had any more.
+// Resume takes a parked client up again, in a goroutine of its own; it does
+// nothing if somebody else has. A server that is closing starts no goroutine
+// any more: then the client is finished here.
 func (c *Client) Resume() {
 	if !c.parked.CompareAndSwap(true, false) {
 		return

@@ -161,8 +161,7 @@ func (p *Parser) bare(buf []byte, verb string, op Op) (Op, int, error) {
 	return op, i + 1, nil
 }
 
-// blanksMax is how much longer than its arguments may be a line may be for its verb
-// and blanks.
+// blanksMax is what a line may hold of verb and blanks beyond MaxControlLine.
 const blanksMax = 64
 
 // line finds the arguments of a verb of length n: after the blanks that follow
