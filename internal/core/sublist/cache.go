@@ -37,9 +37,9 @@ type Hit struct {
 	// Lasting: the hit stays valid over later lookups, until its subject's
 	// interest changes.
 	Lasting bool
-	// Distinct: there are no queue groups, and no sink is in it twice. Then the
-	// order over sinks and subscriptions does not matter, and several messages
-	// can be handed to each sink at once.
+	// Distinct: no sink is in Plain twice. Then the order over sinks and
+	// subscriptions does not matter, and, unless there are queue groups, several
+	// messages can be handed to each sink at once.
 	Distinct bool
 
 	subject string
@@ -96,7 +96,7 @@ func (s *Hit) fill(t *Table, subj []byte, h uint64) {
 	s.genFst = t.genFirst[s.first].Load()
 	s.genWld = t.genWild.Load()
 	t.match(subj, h, &s.Result)
-	s.Distinct = len(s.Groups) == 0 && distinct(s.Plain)
+	s.Distinct = distinct(s.Plain)
 }
 
 // distinctLinear is how many subscriptions are compared one with another.

@@ -3,7 +3,9 @@
 //
 // Owns: the index of literal subscriptions, the trie of wildcard ones, the
 // generations that tell a cached match from a stale one, the cache of matches
-// a publisher keeps. Does not own: what a delivery does (Sink), who may subscribe (core/perm).
+// a publisher keeps, what a connection to another server has told of
+// its interest (Remote). Does not own: what a delivery does (Sink), who may subscribe
+// (core/perm), what other servers are told (core/interest).
 //
 // Concurrency: Insert and Remove take the table's lock. Match takes none: it
 // reads structures that a writer only ever extends, or changes by swapping one

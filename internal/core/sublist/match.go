@@ -1,16 +1,25 @@
 package sublist
 
-import "dunlin/internal/proto/subject"
+import (
+	"dunlin/internal/core/forward"
+	"dunlin/internal/proto/subject"
+)
 
 // Group is one queue group among the matches.
 type Group struct {
-	Name string
-	Subs []*Sub
+	Name  string
+	Subs  []*Sub // members here
+	Peers []*Sub // members of other servers
+	// Weight is the number of members on all servers.
+	Weight int
 }
 
 // Result is what a subject matches. It belongs to one goroutine; Match fills it anew and keeps its memory.
 type Result struct {
-	Plain  []*Sub
+	Plain []*Sub
+	// Peers are the other servers with plain subscriptions: one Sub of each, since
+	// a message is sent to a server once.
+	Peers  []*Sub
 	Groups []Group
 	// byName finds a group when there are many.
 	byName map[string]int
@@ -20,13 +29,33 @@ type Result struct {
 const groupsLinear = 8
 
 // Empty reports whether nothing matched.
-func (r *Result) Empty() bool { return len(r.Plain) == 0 && len(r.Groups) == 0 }
+func (r *Result) Empty() bool { return len(r.Plain) == 0 && len(r.Peers) == 0 && len(r.Groups) == 0 }
+
+// Group is the queue group of that name, nil if it is not among the matches.
+func (r *Result) Group(name string) *Group {
+	for i := range r.Groups {
+		if r.Groups[i].Name == name {
+			return &r.Groups[i]
+		}
+	}
+	return nil
+}
+
+// GroupBytes is Group for a name that stands in a buffer.
+func (r *Result) GroupBytes(name []byte) *Group {
+	for i := range r.Groups {
+		if r.Groups[i].Name == string(name) {
+			return &r.Groups[i]
+		}
+	}
+	return nil
+}
 
 // size is the number of subscriptions.
 func (r *Result) size() int {
-	n := len(r.Plain)
+	n := len(r.Plain) + len(r.Peers)
 	for i := range r.Groups {
-		n += len(r.Groups[i].Subs)
+		n += len(r.Groups[i].Subs) + len(r.Groups[i].Peers)
 	}
 	return n
 }
@@ -34,9 +63,13 @@ func (r *Result) size() int {
 func (r *Result) reset() {
 	clear(r.Plain) // let go of subscriptions that have ended
 	r.Plain = r.Plain[:0]
+	clear(r.Peers)
+	r.Peers = r.Peers[:0]
 	for i := range r.Groups {
-		clear(r.Groups[i].Subs)
-		r.Groups[i].Subs = r.Groups[i].Subs[:0]
+		g := &r.Groups[i]
+		clear(g.Subs)
+		clear(g.Peers)
+		g.Subs, g.Peers, g.Weight = g.Subs[:0], g.Peers[:0], 0
 	}
 	r.Groups = r.Groups[:0]
 	clear(r.byName)
@@ -44,12 +77,25 @@ func (r *Result) reset() {
 
 func (r *Result) addChain(s *Sub) {
 	for ; s != nil; s = s.next.Load() {
-		if s.IsQueue() {
+		switch {
+		case s.IsQueue():
 			r.addQueue(s)
-		} else {
+		case s.Kind == forward.Client:
 			r.Plain = append(r.Plain, s)
+		default:
+			r.addPeer(s)
 		}
 	}
+}
+
+// addPeer adds s unless its server is there already. Servers are few.
+func (r *Result) addPeer(s *Sub) {
+	for _, other := range r.Peers {
+		if other.Sink == s.Sink {
+			return
+		}
+	}
+	r.Peers = append(r.Peers, s)
 }
 
 func (r *Result) addQueue(s *Sub) {
@@ -80,7 +126,7 @@ func (r *Result) addQueue(s *Sub) {
 		if at < cap(r.Groups) { // take the memory of an earlier group
 			r.Groups = r.Groups[:at+1]
 			r.Groups[at].Name = name
-			r.Groups[at].Subs = r.Groups[at].Subs[:0]
+			r.Groups[at].Subs, r.Groups[at].Peers, r.Groups[at].Weight = r.Groups[at].Subs[:0], r.Groups[at].Peers[:0], 0
 		} else {
 			r.Groups = append(r.Groups, Group{Name: name})
 		}
@@ -88,7 +134,13 @@ func (r *Result) addQueue(s *Sub) {
 			r.byName[name] = at
 		}
 	}
-	r.Groups[at].Subs = append(r.Groups[at].Subs, s)
+	g := &r.Groups[at]
+	g.Weight += s.Weight()
+	if s.Kind == forward.Client {
+		g.Subs = append(g.Subs, s)
+	} else {
+		g.Peers = append(g.Peers, s)
+	}
 }
 
 // Match fills r with the subscriptions that subj reaches. A subject with an empty token reaches none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"dunlin/internal/core/forward"
 	"dunlin/internal/proto/wire"
 )
 
@@ -17,6 +18,15 @@ type Sink interface {
 	Deliver(run []wire.Msg, s *Sub, b *Batch) int
 }
 
+// PeerSink is the receiving end of what another server is interested in.
+type PeerSink interface {
+	Sink
+	// DeliverQueues hands one message over for one member each of queues, and for
+	// the plain subscriptions there. The rules of Deliver hold; false if it was
+	// not taken. queues may not be kept.
+	DeliverQueues(m *wire.Msg, s *Sub, queues []string, b *Batch) bool
+}
+
 // Flusher is a sink with bytes that wait to be written.
 type Flusher interface {
 	Flush()
@@ -25,9 +35,13 @@ type Flusher interface {
 // Batch is what one publisher carries through the messages of one read: it
 // belongs to the publisher's goroutine.
 type Batch struct {
-	Origin Sink  // the publisher itself, if it can receive
-	NoEcho bool  // Origin does not want its own messages
-	Now    int64 // time of the read in ns since 1970
+	Origin Sink         // the publisher itself, if it can receive
+	Kind   forward.Kind // of the publisher
+	NoEcho bool         // Origin does not want its own messages
+	// Lane chooses among the connections to another server: what one publisher
+	// sends stays in order because its lane does not change.
+	Lane uint8
+	Now  int64 // time of the read in ns since 1970
 	// Touched are the sinks that this publisher has promised to flush.
 	Touched []Flusher
 	// Stalls is how often this publisher may still wait for a sink within the
@@ -62,12 +76,15 @@ type Sub struct {
 	// made before delivers nothing after.
 	Gone     bool
 	inTable  bool
-	queueEnd uint32 // key[subjectEnd:queueEnd] is the queue name
+	Kind     forward.Kind // of the sink
+	queueEnd uint32       // key[subjectEnd:queueEnd] is the queue name
 	subjEnd  uint32
 
 	Delivered uint64
-	Max       uint32 // 0 = no limit
-	sidHash   uint32
+	// Max is how many messages it is for, 0 = no limit. For a queue group of
+	// another server it is the number of members there.
+	Max     uint32
+	sidHash uint32
 }
 
 // NewSub makes a subscription that is in no table yet. The arguments are
@@ -86,7 +103,20 @@ func NewSub(sink Sink, subj, queue, sid []byte) *Sub {
 func (s *Sub) Subject() string { return s.key[:s.subjEnd] }
 
 // Queue is the queue group's name, "" for a plain subscription.
-func (s *Sub) Queue() string { return s.key[s.subjEnd:s.queueEnd] }
+func (s *Sub) Queue() string {
+	if s.Kind != forward.Client && s.IsQueue() {
+		return s.key[s.subjEnd+1 : s.queueEnd] // a blank stands between: see remoteKey
+	}
+	return s.key[s.subjEnd:s.queueEnd]
+}
+
+// Weight is how many members of a queue group it stands for.
+func (s *Sub) Weight() int {
+	if s.Kind == forward.Client {
+		return 1
+	}
+	return int(s.Max)
+}
 
 // Sid is the subscriber's own name for it.
 func (s *Sub) Sid() string { return s.key[s.queueEnd:] }

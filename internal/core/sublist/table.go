@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"dunlin/internal/base/rcu"
+	"dunlin/internal/core/forward"
 	"dunlin/internal/proto/subject"
 )
 
@@ -39,6 +40,7 @@ type Table struct {
 	genWild    atomic.Uint32
 
 	count    atomic.Int64 // subscriptions
+	remotes  atomic.Int64 // those among them that other servers have told of
 	inserts  atomic.Uint64
 	removes  atomic.Uint64
 	wildSubs atomic.Int64 // lets a match skip the trie when it is empty
@@ -58,20 +60,27 @@ type node struct {
 func (n *node) IndexHash() uint32 { return n.hash }
 func (n *node) IndexKey() string  { return n.token }
 
-// Count is the number of subscriptions.
+// Count is the number of subscriptions, those of other servers included.
 func (t *Table) Count() int64 { return t.count.Load() }
 
-// Full reports whether max subscriptions are reached; max <= 0 is no limit.
-func (t *Table) Full(max int64) bool { return max > 0 && t.count.Load() >= max }
+// Full reports whether max subscriptions are reached here; max <= 0 is no limit.
+func (t *Table) Full(max int64) bool {
+	return max > 0 && t.count.Load()-t.remotes.Load() >= max
+}
 
 // Changes counts the insertions and removals since the table was made.
 func (t *Table) Changes() (inserts, removes uint64) { return t.inserts.Load(), t.removes.Load() }
 
 // Insert adds s, whose subject must be valid.
 func (t *Table) Insert(s *Sub) {
-	subj := s.Subject()
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.insert(s)
+	t.mu.Unlock()
+}
+
+// insert is Insert under the lock.
+func (t *Table) insert(s *Sub) {
+	subj := s.Subject()
 	if s.inTable {
 		return
 	}
@@ -95,14 +104,22 @@ func (t *Table) Insert(s *Sub) {
 		t.bumpWild(subj)
 	}
 	t.count.Add(1)
+	if s.Kind != forward.Client {
+		t.remotes.Add(1)
+	}
 	t.inserts.Add(1)
 }
 
 // Remove takes s out; false if it was not in.
 func (t *Table) Remove(s *Sub) bool {
-	subj := s.Subject()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.remove(s)
+}
+
+// remove is Remove under the lock.
+func (t *Table) remove(s *Sub) bool {
+	subj := s.Subject()
 	if !s.inTable {
 		return false
 	}
@@ -129,6 +146,9 @@ func (t *Table) Remove(s *Sub) bool {
 		t.bumpWild(subj)
 	}
 	t.count.Add(-1)
+	if s.Kind != forward.Client {
+		t.remotes.Add(-1)
+	}
 	t.removes.Add(1)
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dunlin/internal/core/account"
+	"dunlin/internal/core/forward"
 	"dunlin/internal/core/sublist"
 	"dunlin/internal/proto/wire"
 )
@@ -25,6 +26,9 @@ type Publisher struct {
 	filled int // entries of run that were used since the last flush
 	runFor *sublist.Hit
 	one    [1]wire.Msg
+
+	// chosen are the servers with a member that was picked for the message in one.
+	chosen []chosen
 }
 
 // stallsMax is how often a publisher waits within one batch.
@@ -68,12 +72,12 @@ func (p *Publisher) next() uint64 {
 // subscribers and deliver them together, in the same order, when something else
 // comes (Settle): then it returns 0.
 func (p *Publisher) Publish(m *wire.Msg, hit *sublist.Hit, later bool) (delivered int) {
-	if later && hit.Distinct && hit.Lasting && !m.Copied {
+	if later && hit.Distinct && hit.Lasting && !m.Copied && (len(hit.Groups) == 0 || !p.spreads()) {
 		if hit != p.runFor {
 			p.Settle()
 			p.runFor = hit
 		}
-		if len(hit.Plain) > 0 {
+		if len(hit.Plain) > 0 || len(hit.Peers) > 0 {
 			p.run = append(p.run, *m)
 			if len(p.run) == runMax {
 				p.Settle()
@@ -86,11 +90,18 @@ func (p *Publisher) Publish(m *wire.Msg, hit *sublist.Hit, later bool) (delivere
 	for _, s := range hit.Plain {
 		delivered += s.Sink.Deliver(p.one[:], s, &p.Batch)
 	}
-	for i := range hit.Groups {
-		delivered += p.pick(hit.Groups[i].Subs)
+	if !p.spreads() {
+		return delivered
 	}
-	return delivered
+	for i := range hit.Groups {
+		delivered += p.choose(&hit.Groups[i])
+	}
+	return delivered + p.deliverPeers(hit)
 }
+
+// spreads reports whether messages of this publisher go to other servers, and
+// to queue groups that nobody has named.
+func (p *Publisher) spreads() bool { return forward.Reaches(p.Kind, forward.Route) }
 
 // Settle delivers what Publish has gathered. It comes before anything but
 // another message: whoever publishes and then unsubscribes, pings or is closed
@@ -103,6 +114,11 @@ func (p *Publisher) Settle() {
 	}
 	for _, s := range hit.Plain {
 		s.Sink.Deliver(p.run, s, &p.Batch)
+	}
+	if p.spreads() {
+		for _, s := range hit.Peers {
+			s.Sink.Deliver(p.run, s, &p.Batch)
+		}
 	}
 	p.filled = max(p.filled, len(p.run))
 	p.run = p.run[:0]
@@ -124,25 +140,6 @@ func (p *Publisher) Remap(m *wire.Msg) bool {
 	m.Subject = out
 	m.Copied = true
 	return len(out) > 0
-}
-
-// pick hands the message in p.one to one member of a queue group.
-func (p *Publisher) pick(members []*sublist.Sub) int {
-	n := uint64(len(members))
-	if n == 1 {
-		return members[0].Sink.Deliver(p.one[:], members[0], &p.Batch)
-	}
-	at := (p.next() >> 32) * n >> 32
-	for range members {
-		s := members[at]
-		if s.Sink.Deliver(p.one[:], s, &p.Batch) > 0 {
-			return 1
-		}
-		if at++; at == n {
-			at = 0
-		}
-	}
-	return 0
 }
 
 // FlushAll ends a batch: every sink that was touched is flushed once. Before
