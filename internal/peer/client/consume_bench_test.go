@@ -64,7 +64,9 @@ func BenchmarkConsume(b *testing.B) {
 			buf := bytes.Repeat([]byte(one), n)
 			b.ResetTimer()
 			for i := 0; i < b.N; i += n {
-				if used, _, ok := c.Consume(buf); used != len(buf) || !ok {
+				used, _, ok := c.Consume(buf)
+				c.EndBatch()
+				if used != len(buf) || !ok {
 					b.Fatal(used, ok)
 				}
 			}

@@ -44,11 +44,11 @@ func (c *Client) Consume(buf []byte) (used, need int, ok bool) {
 		used += n
 	}
 	need = c.parser.Need
-	c.end()
+	c.settle() // messages that are gathered point into buf
 	return used, need, !c.stopped
 }
 
-// begin starts a batch.
+// begin comes before the bytes of each read.
 func (c *Client) begin() {
 	now := time.Now().UnixNano()
 	c.batch.now = now
@@ -66,8 +66,9 @@ func (c *Client) begin() {
 	c.adopt()
 }
 
-// end finishes a batch: counters are published, everything touched is flushed.
-func (c *Client) end() {
+// EndBatch implements conn.Consumer: counters are published, everything touched
+// is flushed.
+func (c *Client) EndBatch() {
 	if c.batch.msgs > 0 {
 		c.inMsgs.Add(c.batch.msgs)
 		c.inBytes.Add(c.batch.bytes)

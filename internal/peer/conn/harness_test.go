@@ -58,6 +58,8 @@ type consumerFunc func(buf []byte) (n, need int, ok bool)
 
 func (f consumerFunc) Consume(buf []byte) (n, need int, ok bool) { return f(buf) }
 
+func (consumerFunc) EndBatch() {}
+
 // ignore consumes everything.
 var ignore = consumerFunc(func(buf []byte) (int, int, bool) { return len(buf), 0, true })
 

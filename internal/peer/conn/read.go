@@ -26,12 +26,23 @@ type Consumer interface {
 	// it has, and the length it must be given before it can go on (0: any). With
 	// ok false the connection has ended. buf may not be kept.
 	Consume(buf []byte) (n, need int, ok bool)
+	// EndBatch is called when no more bytes are there for now, or so many have been
+	// consumed that those who wait for them should not wait longer: what they have
+	// brought about is to be written.
+	EndBatch()
 }
+
+// batchReads is how many reads a batch has at most. Large messages come one or
+// two a read, and each write would carry as little; a peer whose bytes trickle
+// in must not keep the first of them back for long.
+const batchReads = 8
 
 // inbound is the reading side's buffer.
 type inbound struct {
-	buf []byte
-	err error
+	buf   []byte
+	err   error
+	reads int // since the last EndBatch
+	bytes int // as well
 }
 
 // fit makes room for reading: at least to length need in all.
@@ -65,11 +76,21 @@ func (in *inbound) park() {
 
 // feed lets r consume and moves what is left to the front.
 func (in *inbound) feed(r Consumer) (need int, ok bool) {
+	in.reads++
 	n, need, ok := r.Consume(in.buf)
+	in.bytes += n
 	if n > 0 {
 		in.buf = in.buf[:copy(in.buf, in.buf[n:])]
 	}
 	return need, ok
+}
+
+// endBatch has r write what the bytes consumed so far have brought about.
+func (in *inbound) endBatch(r Consumer) {
+	if in.reads > 0 {
+		in.reads, in.bytes = 0, 0
+		r.EndBatch()
+	}
 }
 
 // ErrResting is returned by ReadLoop after Rest: the connection is idle, and
@@ -124,7 +145,10 @@ func (c *Conn) rests(in *inbound, err error) (leave, goOn bool) {
 // why reading stopped (nil if r said so). first was read before.
 func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 	in := &inbound{}
-	defer func() { bufpool.Put(in.buf) }()
+	defer func() {
+		in.endBatch(r)
+		bufpool.Put(in.buf)
+	}()
 	need := 0
 	if len(first) > 0 {
 		in.fit(len(first), 0)
@@ -133,6 +157,7 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 		if need, ok = in.feed(r); !ok {
 			return nil
 		}
+		in.endBatch(r)
 	}
 	if c.raw == nil || c.sealed != nil {
 		return c.readBlocking(r, in, need)
@@ -153,6 +178,7 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 			n, err := netx.Read(fd, free)
 			if err != nil {
 				if err == netx.ErrWouldBlock {
+					in.endBatch(r)
 					in.park()
 					return false
 				}
@@ -165,11 +191,15 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 				if need, ok = in.feed(r); !ok {
 					return true
 				}
+				if in.bytes >= c.readSize() || in.reads >= batchReads {
+					in.endBatch(r)
+				}
 			}
 			// A read that came back short has emptied the socket, and is still not the
 			// last: the peer's end may stand behind the data. The poller tells of both at
 			// once and only once, so whoever parks without having been told "nothing there"
-			// waits for that end for ever. One system call a wake-up is its price.
+			// waits for that end for ever. One system call a wake-up is its price, and what
+			// came meanwhile goes out with the same write.
 		}
 	}
 	for {
@@ -210,6 +240,7 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 			if need, ok = in.feed(r); !ok {
 				return nil
 			}
+			in.endBatch(r)
 		}
 		if err != nil {
 			leave, goOn := c.rests(in, err)

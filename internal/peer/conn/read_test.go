@@ -29,7 +29,10 @@ type scanner struct {
 	until  int    // stop after that many bytes
 	called int
 	most   int // longest buffer seen
+	ended  int // called, when a batch ended last
 }
+
+func (s *scanner) EndBatch() { s.ended = s.called }
 
 func (s *scanner) Consume(buf []byte) (n, need int, ok bool) {
 	s.called++
@@ -370,4 +373,49 @@ func TestFullAndOver(t *testing.T) {
 	if n := e.LastActive().UnixNano(); n != 42 {
 		t.Errorf("last active at %d ns, want 42", n)
 	}
+}
+
+// TestBatchesEnd: whatever has been consumed is written soon: when the socket
+// is empty, when enough has come, and at the end.
+func TestBatchesEnd(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			e, peer := open(t, kind, roomy)
+			const size = 1 << 20
+			s := &batches{ends: make(chan int, size)}
+			e.start(s)
+			sent := 0
+			for _, n := range []int{1, 100, 200 << 10, 1, size} {
+				if _, err := peer.Write(make([]byte, n)); err != nil {
+					t.Fatal(err)
+				}
+				for sent += n; within(t, "the end of a batch", s.ends) < sent; {
+				}
+			}
+			if s.reads > 8 {
+				t.Errorf("a batch of %d reads", s.reads)
+			}
+			if s.most > 256<<10 {
+				t.Errorf("a batch of %d bytes", s.most)
+			}
+		})
+	}
+}
+
+// batches notes how much had been consumed at the end of each batch.
+type batches struct {
+	total, ended, most, since, reads int
+	ends                             chan int
+}
+
+func (b *batches) Consume(buf []byte) (n, need int, ok bool) {
+	b.total += len(buf)
+	b.since++
+	return len(buf), 0, true
+}
+
+func (b *batches) EndBatch() {
+	b.most, b.reads = max(b.most, b.total-b.ended), max(b.reads, b.since)
+	b.ended, b.since = b.total, 0
+	b.ends <- b.total
 }
