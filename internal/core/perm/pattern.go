@@ -7,19 +7,62 @@ import "dunlin/internal/proto/subject"
 // through a trie of tokens. Both give the indexes of the values.
 type patterns struct {
 	literal map[string]int32 // pattern -> index into rules
-	root    *node            // nil without wildcard patterns
+	// lengths has a bit for every length of a literal pattern, modulo 64: most
+	// subjects need not be hashed.
+	lengths uint64
+	root    *node // nil without wildcard patterns
 }
 
 // node is a position in the trie after some tokens. A rule index is -1 where
 // no pattern ends.
 type node struct {
-	next map[string]*node
+	few  []child          // the first ones
+	many map[string]*node // what comes beyond fewMax
 	any  *node
 	here int32 // a pattern ends with this token
 	rest int32 // a pattern ends with '>' after this token
 }
 
+type child struct {
+	token string
+	node  *node
+}
+
+// fewMax is how many children are compared one by one, which takes less than a
+// hash.
+const fewMax = 8
+
 const noRule = int32(-1)
+
+// child is where token leads, nil if no pattern goes on with it.
+func (n *node) child(token []byte) *node {
+	for i := range n.few {
+		if c := &n.few[i]; c.token == string(token) {
+			return c.node
+		}
+	}
+	if n.many != nil {
+		return n.many[string(token)]
+	}
+	return nil
+}
+
+// grow is child, made if it is missing.
+func (n *node) grow(token string) *node {
+	if c := n.child([]byte(token)); c != nil {
+		return c
+	}
+	c := newNode()
+	if len(n.few) < fewMax {
+		n.few = append(n.few, child{token, c})
+		return c
+	}
+	if n.many == nil {
+		n.many = make(map[string]*node)
+	}
+	n.many[token] = c
+	return c
+}
 
 func newNode() *node { return &node{here: noRule, rest: noRule} }
 
@@ -34,6 +77,7 @@ func (p *patterns) add(pattern string, fresh int32) int32 {
 			p.literal = make(map[string]int32)
 		}
 		p.literal[pattern] = fresh
+		p.lengths |= 1 << (len(pattern) % 64)
 		return fresh
 	}
 	if p.root == nil {
@@ -55,15 +99,7 @@ func (p *patterns) add(pattern string, fresh int32) int32 {
 			}
 			n = n.any
 		default:
-			if n.next == nil {
-				n.next = make(map[string]*node)
-			}
-			child := n.next[token]
-			if child == nil {
-				child = newNode()
-				n.next[token] = child
-			}
-			n = child
+			n = n.grow(token)
 		}
 	}
 	if n.here == noRule {
@@ -113,14 +149,19 @@ func (r *rule) matchesQueue(queue []byte) bool {
 	return false
 }
 
-// walk feeds every rule whose pattern matches subj to v. Wildcards in subj are
+// settled reports whether no further rule can change what v says.
+func (v *verdict) settled() bool { return v.plain && len(v.queue) == 0 }
+
+// walk feeds rules whose pattern matches subj to v, until it is settled. Wildcards in subj are
 // ordinary tokens. A subject with an empty token matches nothing: no
 // subscription can receive it.
 func (p *patterns) walk(subj []byte, v *verdict) {
-	if i, ok := p.literal[string(subj)]; ok {
-		v.take(i)
+	if p.lengths>>(len(subj)%64)&1 != 0 {
+		if i, ok := p.literal[string(subj)]; ok {
+			v.take(i)
+		}
 	}
-	if p.root != nil && !subject.HasEmptyToken(subj) {
+	if p.root != nil && !v.settled() {
 		p.root.walk(subj, true, v)
 	}
 }
@@ -133,24 +174,32 @@ func (n *node) walk(subj []byte, more bool, v *verdict) {
 			v.take(n.here)
 			return
 		}
-		v.take(n.rest)
-		if n.any == nil && n.next == nil {
+		if n.rest != noRule && !subject.HasEmptyToken(subj) {
+			if v.take(n.rest); v.settled() {
+				return
+			}
+		}
+		if n.any == nil && len(n.few) == 0 {
 			return
 		}
 		var token []byte
 		token, subj, more = subject.Next(subj)
-		child := n.next[string(token)]
-		if n.any == nil {
-			if child == nil {
-				return
+		if len(token) == 0 {
+			return
+		}
+		next := n.child(token)
+		if n.any != nil {
+			if next != nil {
+				if next.walk(subj, more, v); v.settled() {
+					return
+				}
 			}
-			n = child
-			continue
+			next = n.any
 		}
-		if child != nil {
-			child.walk(subj, more, v)
+		if next == nil {
+			return
 		}
-		n = n.any
+		n = next
 	}
 }
 
