@@ -203,6 +203,47 @@ func (n *node) walk(subj []byte, more bool, v *verdict) {
 	}
 }
 
+// matches reports whether some pattern stands for subj: walk for lists whose
+// entries name no queues, asked for every message on a new subject.
+func (p *patterns) matches(subj []byte) bool {
+	if p.lengths>>(len(subj)%64)&1 != 0 {
+		if _, ok := p.literal[string(subj)]; ok {
+			return true
+		}
+	}
+	return p.root != nil && p.root.matches(subj)
+}
+
+func (n *node) matches(subj []byte) bool {
+	for more := true; ; {
+		if !more {
+			return n.here != noRule
+		}
+		if n.rest != noRule && !subject.HasEmptyToken(subj) {
+			return true
+		}
+		if n.any == nil && len(n.few) == 0 {
+			return false
+		}
+		var token []byte
+		token, subj, more = subject.Next(subj)
+		if len(token) == 0 {
+			return false
+		}
+		next := n.child(token)
+		if n.any != nil {
+			if next != nil && more && next.matches(subj) || next != nil && !more && next.here != noRule {
+				return true
+			}
+			next = n.any
+		}
+		if next == nil {
+			return false
+		}
+		n = next
+	}
+}
+
 // queueMatches holds a queue name against a pattern: '*' is one token that is neither empty nor '>',
 // '>' as the last token is all that follows. Unlike a subject a queue name may
 // have empty tokens ("q.", "."), and '>' takes those too.

@@ -121,7 +121,7 @@ func (s *Set) CanPublish(subj []byte) bool {
 	if s == nil {
 		return true
 	}
-	return s.pubAllow.allows(subj, nil) && !s.pubDeny.denies(subj, nil)
+	return (s.pubAllow == nil || s.pubAllow.matches(subj)) && (s.pubDeny == nil || !s.pubDeny.matches(subj))
 }
 
 // CanSubscribe reports whether a subscription to subj, in the queue group queue unless

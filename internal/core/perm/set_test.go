@@ -2,11 +2,14 @@ package perm
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
 	"pgregory.net/rapid"
+
+	"dunlin/internal/proto/subject"
 )
 
 // TestRules runs the scripts of testdata. A script gives a permission set and
@@ -319,5 +322,47 @@ func BenchmarkCanPublish(b *testing.B) {
 		if !s.CanPublish(subj) {
 			b.Fatal("denied")
 		}
+	}
+}
+
+// TestMatchesIsWalk: the short way says what the long one says.
+func TestMatchesIsWalk(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	token := func(more ...string) string {
+		words := append([]string{"a", "b", "c", ""}, more...)
+		return words[rnd.IntN(len(words))]
+	}
+	text := func(more ...string) string {
+		parts := make([]string, rnd.IntN(4)+1)
+		for i := range parts {
+			parts[i] = token(more...)
+		}
+		return strings.Join(parts, ".")
+	}
+	allowed := 0
+	for range 20000 {
+		var entries []string
+		for range rnd.IntN(12) {
+			if e := text("*", "*", ">", "d", "e", "f", "g", "h", "i", "j", "k"); subject.Valid(e) {
+				entries = append(entries, e)
+			}
+		}
+		s, err := Compile(&Permissions{Publish: &Subjects{Allow: append([]string{}, entries...)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			subj := []byte(text("d", "k"))
+			want := s.pubAllow.allows(subj, nil)
+			if got := s.CanPublish(subj); got != want {
+				t.Fatalf("%q with %q: %v, want %v", subj, entries, got, want)
+			}
+			if want {
+				allowed++
+			}
+		}
+	}
+	if allowed < 1000 {
+		t.Errorf("only %d subjects were allowed: nothing is tested", allowed)
 	}
 }
