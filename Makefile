@@ -10,7 +10,7 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-race fuzz soak bench conformance lint fmt docs clean
+.PHONY: help run build test test-race fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
 
 ##@ Use it
 run: build ## start the server on port 4222 (PORT=…, ARGS="-m 8222 …")
@@ -62,6 +62,12 @@ soak: ## clients that come, talk and die at random for SOAKTIME (20m); nothing m
 bench: ## measure against nats-server side by side, and renew the table in bench/README.md (half an hour)
 	cd bench && $(GO) run . -update-readme
 
+bench-cluster: ## the same for clusters of three nodes, pure and mixed (half an hour)
+	cd bench && $(GO) run . -set cluster -update-readme
+
+bench-scaling: ## what a message and a subscription cost on 1, 2, 3, 5 and 9 nodes (a quarter of an hour)
+	cd bench && $(GO) run . -set scaling -update-readme
+
 ##@ Keep it
 fmt: ## format all Go files
 	git ls-files -co --exclude-standard '*.go' | xargs gofmt -w
@@ -76,7 +82,7 @@ help:
 	@if [ -t 1 ]; then b=$$(printf '\033[1m'); c=$$(printf '\033[36m'); n=$$(printf '\033[0m'); fi; \
 	awk -v b="$$b" -v c="$$c" -v n="$$n" 'BEGIN { FS = ":.*## "; printf "%sDunlin%s: a server for every NATS client.\n", b, n } \
 	  /^##@ / { printf "\n%s%s%s\n", b, substr($$0, 5), n } \
-	  /^[a-z-]+:.*## / { printf "  %smake %-12s%s %s\n", c, $$1, n, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / { printf "  %smake %-13s%s %s\n", c, $$1, n, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the example programs need to be told when the port is another one.
 urlvar = $(if $(filter-out 4222,$(PORT)),NATS_URL=nats://localhost:$(PORT) )

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,20 +24,22 @@ import (
 )
 
 type options struct {
-	rows, servers, out, readme string
-	rounds                     int
-	warmup, duration, quiet    time.Duration
-	self, profile, list        bool
-	source                     target.Source
+	set, rows, servers, out, readme string
+	rounds, shrink                  int
+	warmup, duration, quiet         time.Duration
+	self, profile, list             bool
+	source                          target.Source
 }
 
 func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&o.set, "set", scenario.Core, "which table: "+strings.Join(scenario.Sets, ", "))
 	f.StringVar(&o.rows, "rows", ".", "regular expression: play only the rows whose name matches")
 	f.StringVar(&o.servers, "servers", "nats-server,dunlin", "what to measure: one, or two with the judged one last")
 	f.BoolVar(&o.self, "self", false, "nats-server against itself: every ratio should be about 1")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each row")
+	f.IntVar(&o.shrink, "shrink", 1, "divide counts of subscriptions and connections by this: for a quick look")
 	f.DurationVar(&o.duration, "duration", time.Second, "measured time of a run (some rows take a multiple)")
 	f.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "load before the clock starts")
 	f.DurationVar(&o.quiet, "quiet", 0, "before a run, wait up to this long for other programs to be quiet")
@@ -62,6 +65,12 @@ func parse(args []string) (options, error) {
 	}
 	if n := strings.Count(o.servers, ","); n > 1 {
 		return o, fmt.Errorf("-servers names %d servers: one or two can be measured", n+1)
+	}
+	if !slices.Contains(scenario.Sets, o.set) {
+		return o, fmt.Errorf("there is no set %q: say one of %s", o.set, strings.Join(scenario.Sets, ", "))
+	}
+	if o.shrink < 1 {
+		return o, errors.New("-shrink has to be 1 or more")
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.warmup < 0 {
 		return o, errors.New("-rounds and -duration have to be positive")
@@ -89,8 +98,9 @@ func run(o options) error {
 		return fmt.Errorf("-rows: %w", err)
 	}
 	var rows []scenario.Row
-	for _, r := range scenario.Table() {
+	for _, r := range scenario.Table(o.set) {
 		if want.MatchString(r.Name) {
+			r.Load.Count /= max(o.shrink, 1)
 			rows = append(rows, r)
 		}
 	}
@@ -119,9 +129,10 @@ func play(o options, rows []scenario.Row, programs []target.Program) error {
 	defer cancel()
 	context.AfterFunc(ctx, cancel)
 	rep := report.Report{
-		When: time.Now().UTC().Truncate(time.Second), Servers: programs, Revision: o.source.Revision(),
+		When: time.Now().UTC().Truncate(time.Second), Set: o.set, Servers: programs, Revision: o.source.Revision(),
 		Machine: report.Machine{Model: procfs.Model(), Cores: procfs.Cores(), Kernel: procfs.Kernel(), Go: runtime.Version()},
 		Rounds:  o.rounds, Warmup: o.warmup.Seconds(), Duration: o.duration.Seconds(), Profiled: o.profile,
+		Shrunk: o.shrink,
 	}
 	ro := runner.Options{Rounds: o.rounds, Warmup: o.warmup, Duration: o.duration, Quiet: o.quiet}
 	if o.profile {
@@ -142,7 +153,7 @@ func play(o options, rows []scenario.Row, programs []target.Program) error {
 		return err
 	}
 	missed, broken := report.Failed(rep)
-	screen.end(o.out, missed, broken)
+	screen.end(report.Folder(o.out, o.set), missed, broken)
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted: the results hold the rows played so far")

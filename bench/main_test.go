@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 	if err != nil || o.servers != "nats-server,nats-server" || o.rounds != 3 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, bad := range [][]string{{"-rounds", "0"}, {"-duration", "0s"}, {"-servers", "a,b,c"}, {"row"}} {
+	for _, bad := range [][]string{{"-set", "other"}, {"-shrink", "0"}, {"-rounds", "0"}, {"-duration", "0s"}, {"-servers", "a,b,c"}, {"row"}} {
 		if _, err := parse(bad); err == nil {
 			t.Errorf("%v was accepted", bad)
 		}
@@ -29,6 +29,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		"-rows":          {rows: "("},
 		"is not known":   {rows: "^1-1-128$", servers: "gnatsd"},
 	} {
+		o.set = scenario.Core
 		if err := run(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, expected %q", err, want)
 		}
@@ -36,12 +37,14 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestListShowsEveryRow(t *testing.T) {
-	var b bytes.Buffer
-	if err := list(&b, scenario.Table()); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(b.String(), "\n"); n != len(scenario.Table()) {
-		t.Errorf("%d lines for %d rows", n, len(scenario.Table()))
+	for _, set := range scenario.Sets {
+		var b bytes.Buffer
+		if err := list(&b, scenario.Table(set)); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "\n"); n != len(scenario.Table(set)) {
+			t.Errorf("%s: %d lines for %d rows", set, n, len(scenario.Table(set)))
+		}
 	}
 }
 
@@ -51,21 +54,31 @@ func TestWriteUpdatesTheReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, set := range scenario.Sets {
+		writesReadme(t, set, readme)
+	}
+}
+
+func writesReadme(t *testing.T, set string, readme []byte) {
 	dir := t.TempDir()
 	o := options{out: filepath.Join(dir, "results"), readme: filepath.Join(dir, "README.md")}
 	if err := os.WriteFile(o.readme, readme, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rep := report.Report{Rounds: 5, Revision: "abc"}
+	rep := report.Report{Set: set, Rounds: 5, Revision: "abc"}
 	if err := write(o, rep); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(o.readme)
-	if err != nil || !strings.Contains(string(got), "5 rounds") || strings.Contains(string(got), "Not measured yet") {
-		t.Errorf("%v: %s", err, got)
+	if err != nil || !strings.Contains(string(got), "5 rounds of 0 s") {
+		t.Errorf("the table of %s is not in the README: %v", set, err)
 	}
-	for _, name := range []string{"results.json", "results.md", "results.svg"} {
-		if _, err := os.Stat(filepath.Join(o.out, name)); err != nil {
+	names := []string{"results.json", "results.md", "results.svg"}
+	if set == scenario.Scaling {
+		names[2] = "results.csv"
+	}
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(report.Folder(o.out, set), name)); err != nil {
 			t.Error(err)
 		}
 	}

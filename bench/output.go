@@ -18,7 +18,8 @@ import (
 
 // write puts the results into their folder and, if asked, into the README.
 func write(o options, rep report.Report) error {
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
+	out := report.Folder(o.out, rep.Set)
+	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
 	js, err := report.JSON(rep)
@@ -30,8 +31,12 @@ func write(o options, rep report.Report) error {
 		"results.md":   []byte(report.Markdown(rep)),
 		"results.svg":  []byte(report.SVG(rep)),
 	}
+	if rep.Set == scenario.Scaling {
+		files["results.csv"] = []byte(report.CSV(rep))
+		delete(files, "results.svg") // there are no floors to draw
+	}
 	for name, b := range files {
-		if err := os.WriteFile(filepath.Join(o.out, name), b, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(out, name), b, 0o644); err != nil {
 			return err
 		}
 	}

@@ -27,8 +27,12 @@ type Broker struct {
 	// follows it; 0 = none. Set before clients connect.
 	HoldBack int64
 
-	l   net.Listener
-	all sync.WaitGroup
+	// Deaf names subscriptions that are taken and forgotten. Set before clients
+	// connect.
+	Deaf func(subject string) bool
+
+	listeners []net.Listener
+	all       sync.WaitGroup
 
 	mu     sync.Mutex
 	subs   []*sub
@@ -40,11 +44,21 @@ type Broker struct {
 
 // Listen starts a broker at an address (127.0.0.1:0 = any free port).
 func Listen(addr string) (*Broker, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
+	f := &Broker{}
+	if err := f.AlsoAt(addr); err != nil {
 		return nil, err
 	}
-	f := &Broker{l: l}
+	return f, nil
+}
+
+// AlsoAt serves the same subjects at one more address: to those who connect
+// there it looks like another node of a cluster that loses and delays nothing.
+func (f *Broker) AlsoAt(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	f.listeners = append(f.listeners, l)
 	f.all.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -54,15 +68,23 @@ func Listen(addr string) (*Broker, error) {
 			f.all.Go(func() { f.serve(c) })
 		}
 	})
-	return f, nil
+	return nil
 }
 
-// Addr is where it listens.
-func (f *Broker) Addr() string { return f.l.Addr().String() }
+// Addrs are the addresses it listens at.
+func (f *Broker) Addrs() []string {
+	var out []string
+	for _, l := range f.listeners {
+		out = append(out, l.Addr().String())
+	}
+	return out
+}
 
 // Close stops listening and waits until every client has left.
 func (f *Broker) Close() {
-	f.l.Close()
+	for _, l := range f.listeners {
+		l.Close()
+	}
 	f.all.Wait()
 }
 
@@ -72,6 +94,13 @@ func (f *Broker) Interest() (subs, unsubs int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.subs), f.unsubs
+}
+
+// Forget drops all subscriptions, as a restart would.
+func (f *Broker) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.subs = nil
 }
 
 type sub struct {
@@ -149,6 +178,9 @@ func (c *conn) handle(r *bufio.Reader, w []string) bool {
 		s := &sub{c: c, subject: w[1], sid: w[len(w)-1]}
 		if len(w) == 4 {
 			s.queue = w[2]
+		}
+		if c.f.Deaf != nil && c.f.Deaf(s.subject) {
+			return true
 		}
 		c.f.mu.Lock()
 		c.f.subs = append(c.f.subs, s)

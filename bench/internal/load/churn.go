@@ -10,23 +10,26 @@ import (
 type churn struct {
 	s         *sock
 	perSecond int
-	start     time.Time
-	done      int64 // pairs of SUB and UNSUB handed over
+	start     time.Time // zero: not yet
+	done      int64     // pairs of SUB and UNSUB handed over
 	buf       []byte
 }
 
 func newChurn(l *loop, a Access, perSecond int) (*churn, error) {
-	s, err := l.join(a, "churning subscriber", "", (&frames{}).feed)
+	s, err := l.join(a, 0, "churning subscriber", "", (&frames{}).feed)
 	if err != nil {
 		return nil, err
 	}
-	return &churn{s: s, perSecond: perSecond, start: time.Now()}, nil
+	return &churn{s: s, perSecond: perSecond}, nil
 }
+
+// begin starts the clock.
+func (c *churn) begin(now time.Time) { c.start = now }
 
 // turn sends the pairs that are due. While the server does not keep up they are
 // not queued without bound: the rate that was reached is reported.
 func (c *churn) turn(now time.Time) error {
-	if c.s.full {
+	if c.s.full || c.start.IsZero() {
 		return nil
 	}
 	due := int64(now.Sub(c.start).Seconds() * float64(c.perSecond))

@@ -22,17 +22,18 @@ type client struct {
 	conn net.Conn
 	tcp  *net.TCPConn
 	r    *bufio.Reader
+	cut  string // the beginning of a line that a deadline cut
 }
 
-// connect dials, greets and waits for the PONG. The source address counts
+// connect dials a node, greets and waits for the PONG. The source address counts
 // up with n, so that ports do not run out with many connections.
-func connect(a Access, n int) (*client, error) {
+func connect(a Access, node, n int) (*client, error) {
 	const perAddress = 10_000
 	d := net.Dialer{Timeout: connectTimeout}
 	if n >= perAddress {
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+n/perAddress))}
 	}
-	conn, err := d.Dial("tcp", a.Addr)
+	conn, err := d.Dial("tcp", a.Addrs[node])
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +82,7 @@ func (c *client) ask(lines string) error {
 	}
 	for {
 		line, err := c.r.ReadString('\n')
+		line, c.cut = c.cut+line, ""
 		switch {
 		case err != nil:
 			return fmt.Errorf("waiting for PONG: %w", err)
@@ -110,14 +112,19 @@ func (c *client) detach() (fd int, early []byte, err error) {
 	return fd, early, err
 }
 
-// join connects, sends lines (subscriptions) and adds the socket to the loop.
-func (l *loop) join(a Access, name, lines string, onData func([]byte) error) (*sock, error) {
-	c, err := connect(a, len(l.socks))
+// join connects to a node, sends lines (subscriptions), waits until every other
+// node knows of them, and adds the socket to the loop.
+func (l *loop) join(a Access, node int, name, lines string, onData func([]byte) error) (*sock, error) {
+	c, err := connect(a, node, len(l.socks))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if lines != "" {
-		if err := c.ask(lines); err != nil {
+		err := c.ask(lines)
+		if err == nil {
+			err = l.scouts.await(c, node)
+		}
+		if err != nil {
 			c.conn.Close()
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

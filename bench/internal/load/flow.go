@@ -151,7 +151,9 @@ func (r *flows) setup(a Access) error {
 		if err != nil {
 			return err
 		}
-		r.churn = c
+		if r.churn = c; !r.spec.ChurnLater {
+			c.begin(time.Now())
+		}
 	}
 	return nil
 }
@@ -164,6 +166,9 @@ func (r *flows) flow(a Access, i int) (*flow, error) {
 	}
 	b := sameSubjectBatch(subject, header, r.spec.Payload)
 	frame, seqAt := msgFrame(subject, "1", header, r.spec.Payload)
+	if r.spec.Text {
+		b = textBatch(subject, r.spec.Payload)
+	}
 	f := &flow{split: r.spec.Queue, window: int64(max(r.spec.Window/len(frame), 2))}
 	line := "SUB " + subject + " 1\r\n"
 	if r.spec.Queue {
@@ -171,26 +176,29 @@ func (r *flows) flow(a Access, i int) (*flow, error) {
 	}
 	for n := range r.spec.Subs {
 		fr := &frames{length: len(frame), expect: frame, seqAt: seqAt}
+		if r.spec.Text {
+			fr.expect = nil
+		}
 		if r.spec.Pubs == 1 && !r.spec.Queue {
 			fr.seqCycle = uint32(b.messages())
 		}
-		s, err := r.join(a, fmt.Sprintf("subscriber %d of flow %d", n, i), line, fr.feed)
+		s, err := r.join(a, subscriberNode(len(a.Addrs), i, n), fmt.Sprintf("subscriber %d of flow %d", n, i), line, fr.feed)
 		if err != nil {
 			return nil, err
 		}
 		f.subs, f.socks = append(f.subs, fr), append(f.socks, s)
 	}
 	for n := range r.spec.Pubs {
-		if err := r.publisher(a, f, b, fmt.Sprintf("publisher %d of flow %d", n, i)); err != nil {
+		if err := r.publisher(a, publisherNode(len(a.Addrs), i, n), f, b, fmt.Sprintf("publisher %d of flow %d", n, i)); err != nil {
 			return nil, err
 		}
 	}
 	return f, nil
 }
 
-func (r *flows) publisher(a Access, f *flow, b *batch, name string) error {
+func (r *flows) publisher(a Access, node int, f *flow, b *batch, name string) error {
 	fr := &frames{}
-	s, err := r.join(a, name, "", fr.feed)
+	s, err := r.join(a, node, name, "", fr.feed)
 	if err != nil {
 		return err
 	}
@@ -202,13 +210,16 @@ func (r *flows) mixedFlow(a Access) (*flow, error) {
 	m := newMixed(r.spec.Count)
 	frame, seqAt := msgFrame(mixedSample, fmt.Sprint(mixedSidFirst), nil, r.spec.Payload)
 	f := &flow{split: true, window: int64(max(r.spec.Window/len(frame), 2))}
-	fr := &frames{length: len(frame), seqAt: seqAt}
-	s, err := r.join(a, "subscriber", m.lines(), fr.feed)
-	if err != nil {
-		return nil, err
+	// The subscriptions are dealt out over the nodes, one subscriber each.
+	for node := range a.Addrs {
+		fr := &frames{length: len(frame), seqAt: seqAt}
+		s, err := r.join(a, node, fmt.Sprintf("subscriber %d", node), m.lines(node, len(a.Addrs)), fr.feed)
+		if err != nil {
+			return nil, err
+		}
+		f.subs, f.socks = append(f.subs, fr), append(f.socks, s)
 	}
-	f.subs, f.socks = append(f.subs, fr), append(f.socks, s)
-	return f, r.publisher(a, f, m.batch(mixedMessages, r.spec.Payload), "publisher")
+	return f, r.publisher(a, 0, f, m.batch(mixedMessages, r.spec.Payload), "publisher")
 }
 
 // pump keeps the load up until the given moment.
@@ -284,11 +295,20 @@ func (r *flows) run(snap Snapshot) (Result, error) {
 	}
 	res.Units, res.Elapsed, res.CPU = to.units-from.units, to.at.Sub(from.at), to.usage.CPU-from.usage.CPU
 	res.ChurnPerSecond = float64(to.churn-from.churn) / res.Elapsed.Seconds()
-	if r.spec.Stall {
-		if err := r.stalled(snap, to, &res); err != nil {
-			return res, err
-		}
+	switch {
+	case r.spec.Stall:
+		// The first flow's subscriber does not read and its publisher does not know.
+		first := r.all[0]
+		first.socks[0].deaf, first.open = true, true
 		res.OthersBefore = to.others - from.others
+		err = r.later(snap, to, &res)
+	case r.spec.ChurnLater:
+		res.OthersBefore = to.units - from.units
+		r.churn.begin(time.Now())
+		err = r.later(snap, to, &res)
+	}
+	if err != nil {
+		return res, err
 	}
 	if err := r.drain(); err != nil {
 		return res, err
@@ -297,11 +317,8 @@ func (r *flows) run(snap Snapshot) (Result, error) {
 	return res, err
 }
 
-// stalled measures a second stretch in which the first flow's subscriber does
-// not read and its publisher does not know.
-func (r *flows) stalled(snap Snapshot, from mark, res *Result) error {
-	first := r.all[0]
-	first.socks[0].deaf, first.open = true, true
+// later measures a second stretch, in which something was changed.
+func (r *flows) later(snap Snapshot, from mark, res *Result) error {
 	if err := r.pump(from.at.Add(r.spec.Duration)); err != nil {
 		return err
 	}
@@ -309,7 +326,14 @@ func (r *flows) stalled(snap Snapshot, from mark, res *Result) error {
 	if err != nil {
 		return err
 	}
-	res.OthersWith, res.StallElapsed = to.others-from.others, to.at.Sub(from.at)
+	res.LaterElapsed = to.at.Sub(from.at)
+	res.OthersWith = to.units - from.units
+	if r.spec.Stall {
+		res.OthersWith = to.others - from.others
+	}
+	if r.spec.ChurnLater {
+		res.ChurnPerSecond = float64(to.churn-from.churn) / res.LaterElapsed.Seconds()
+	}
 	return nil
 }
 

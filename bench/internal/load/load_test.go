@@ -54,7 +54,7 @@ func TestRunAccountsForEveryMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			res, err := Run(short(spec), Access{Addr: f.Addr()}, snap)
+			res, err := Run(short(spec), Access{Addrs: f.Addrs()}, snap)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,11 +75,11 @@ func TestRunAccountsForEveryMessage(t *testing.T) {
 
 func TestStalledSubscriberIsLeftOut(t *testing.T) {
 	f := newFake(t)
-	res, err := Run(short(Spec{Flows: 3, Pubs: 1, Subs: 1, Stall: true}), Access{Addr: f.Addr()}, snap)
+	res, err := Run(short(Spec{Flows: 3, Pubs: 1, Subs: 1, Stall: true}), Access{Addrs: f.Addrs()}, snap)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.OthersBefore <= 0 || res.OthersWith <= 0 || res.OthersBefore >= res.Units || res.StallElapsed <= 0 {
+	if res.OthersBefore <= 0 || res.OthersWith <= 0 || res.OthersBefore >= res.Units || res.LaterElapsed <= 0 {
 		t.Errorf("the others were not measured: %+v", res)
 	}
 }
@@ -113,7 +113,7 @@ func TestRunNoticesLies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
 			f.Copies, f.HoldBack = c.lie, c.reorderAt
-			res, err := Run(short(c.spec), Access{Addr: f.Addr()}, snap)
+			res, err := Run(short(c.spec), Access{Addrs: f.Addrs()}, snap)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, %+v; expected an error with %q", err, res, c.want)
 			}
@@ -129,7 +129,7 @@ func TestMemoryKinds(t *testing.T) {
 		return Usage{RSS: rss, CPU: time.Duration(rss)}, nil
 	}
 	for _, kind := range []Kind{Idle, Subscriptions} {
-		res, err := Run(Spec{Kind: kind, Count: 25}, Access{Addr: f.Addr()}, growing)
+		res, err := Run(Spec{Kind: kind, Count: 25}, Access{Addrs: f.Addrs()}, growing)
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -214,7 +214,7 @@ func TestMixedCountsItsDeliveries(t *testing.T) {
 	m := newMixed(300)
 	b := m.batch(1000, 16)
 	var filters []string
-	for line := range strings.Lines(m.lines()) {
+	for line := range strings.Lines(m.lines(0, 1)) {
 		filters = append(filters, strings.Fields(line)[1])
 	}
 	var due int64
@@ -241,5 +241,125 @@ func TestMixedCountsItsDeliveries(t *testing.T) {
 	}
 	if len(seen) < 950 {
 		t.Errorf("only %d of 1000 subjects differ", len(seen))
+	}
+}
+
+// newCluster is a fake at several addresses.
+func newCluster(t *testing.T, nodes int) *fakebroker.Broker {
+	t.Helper()
+	f := newFake(t)
+	for range nodes - 1 {
+		if err := f.AlsoAt("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+func TestRunOverACluster(t *testing.T) {
+	for name, spec := range map[string]Spec{
+		"across":      {Pubs: 1, Subs: 1},
+		"to all":      {Pubs: 1, Subs: 3},
+		"pairs":       {Flows: 9, Pubs: 1, Subs: 1},
+		"queue":       {Pubs: 1, Subs: 3, Queue: true},
+		"text":        {Pubs: 1, Subs: 1, Payload: 1 << 10, Text: true, Window: 1 << 20},
+		"mixed":       {Kind: Mixed, Count: 50},
+		"request":     {Kind: Request, Pubs: 5},
+		"churn later": {Flows: 3, Pubs: 1, Subs: 1, ChurnPerSecond: 2000, ChurnLater: true},
+		"interest":    {Kind: Interest, Count: 2000},
+		"restart":     {Kind: Restart, Count: 2000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newCluster(t, 3)
+			killed, revived := 0, 0
+			a := Access{
+				Addrs: f.Addrs(),
+				Kill:  func(int) error { killed++; f.Forget(); return nil }, Revive: func(int) error { revived++; return nil },
+			}
+			res, err := Run(short(spec), a, snap)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Units <= 0 || res.Verified < res.Units || res.Elapsed <= 0 {
+				t.Errorf("nothing measured: %+v", res)
+			}
+			if spec.ChurnLater && (res.OthersBefore == 0 || res.OthersWith == 0 || res.ChurnPerSecond <= 0) {
+				t.Errorf("two stretches were not measured: %+v", res)
+			}
+			if spec.Kind == Restart && (killed != 1 || revived != 1) {
+				t.Errorf("killed %d times, revived %d times", killed, revived)
+			}
+		})
+	}
+}
+
+// A cluster in which one node does not hear of another's interest, or of one
+// subscription only, gives no figure.
+func TestInterestThatGotLostIsNoticed(t *testing.T) {
+	f := newCluster(t, 2)
+	f.Deaf = func(subject string) bool { return subject == interestSubject(3) }
+	a := Access{Addrs: f.Addrs()}
+	s, err := newScouts(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	c, err := connect(a, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.conn.Close()
+	if err := c.subscribe(0, 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sample(c, 0, 4, 10); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { c.conn.Close() })
+	if err := c.gets(map[string]int{interestSubject(3): 1}); err == nil || !strings.Contains(err.Error(), "got nothing") {
+		t.Errorf("a subscription that gets nothing passed: %v", err)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	for _, nodes := range []int{1, 2, 3, 5, 9} {
+		links := map[[2]int]int{}
+		for flow := range nodes * max(nodes-1, 1) {
+			p, s := publisherNode(nodes, flow, 0), subscriberNode(nodes, flow, 0)
+			if p == s && nodes > 1 || p >= nodes || s >= nodes || s < 0 {
+				t.Errorf("%d nodes: flow %d goes from %d to %d", nodes, flow, p, s)
+			}
+			links[[2]int{p, s}]++
+		}
+		if len(links) != nodes*max(nodes-1, 1) {
+			t.Errorf("%d nodes: only %d links are used", nodes, len(links))
+		}
+		all := map[int]bool{}
+		for n := range nodes {
+			all[subscriberNode(nodes, 0, n)] = true
+		}
+		if len(all) != nodes {
+			t.Errorf("%d nodes: subscribers on %d", nodes, len(all))
+		}
+		if requesterNode(nodes, 0) == 0 && nodes > 1 {
+			t.Error("the requester is on the responder's node")
+		}
+	}
+}
+
+// Text is compressible and no two payloads are alike.
+func TestText(t *testing.T) {
+	b := textBatch("a", 1024)
+	seen := map[string]bool{}
+	for i := range int(b.messages()) {
+		one := string(b.bytes[i*b.frame : (i+1)*b.frame])
+		if seen[one[40:]] || !strings.HasPrefix(one, "PUB a 1024\r\n") || !strings.HasSuffix(one, "\r\n") {
+			t.Fatalf("message %d: %.60q", i, one)
+		}
+		seen[one[40:]] = true
+	}
+	if len(seen) != textMessages {
+		t.Errorf("%d messages", len(seen))
 	}
 }

@@ -28,6 +28,7 @@ type sock struct {
 // loop is the event loop. One owner.
 type loop struct {
 	ep     int
+	scouts *scouts
 	socks  []*sock
 	byFD   map[int32]*sock
 	buf    []byte
@@ -50,6 +51,7 @@ func (l *loop) close() {
 		unix.Close(s.fd)
 	}
 	unix.Close(l.ep)
+	l.scouts.close()
 }
 
 // add takes a connected descriptor over.

@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 )
 
@@ -74,4 +75,44 @@ func sameSubjectBatch(subject string, header []byte, payload int) *batch {
 		all.Write(pubFrame(subject, header, payload, uint32(i)))
 	}
 	return &batch{bytes: all.Bytes(), frame: one}
+}
+
+// textMessages is how many different payloads a batch of text has: more bytes
+// than a compressor looks back.
+const textMessages = 256
+
+// textBatch is messages whose payloads are JSON of an application's events, no
+// two alike. The number stands at the payload's start as everywhere.
+func textBatch(subject string, payload int) *batch {
+	rnd := rand.New(rand.NewPCG(textSeed, 1))
+	one := len(pubFrame(subject, nil, payload, 0))
+	out := &batch{bytes: make([]byte, 0, textMessages*one), frame: one}
+	for i := range textMessages {
+		out.bytes = fmt.Appendf(out.bytes, "PUB %s %d\r\n", subject, payload)
+		at := len(out.bytes)
+		out.bytes = append(out.bytes, text(rnd, payload)...)
+		writeSeq(out.bytes[at:], uint32(i))
+		out.bytes = append(out.bytes, "\r\n"...)
+	}
+	return out
+}
+
+const textSeed = 20261
+
+var textWords = strings.Fields(`the order was shipped to customer account payment pending review
+	warehouse north south delivery route updated status created failed retry queue message region
+	express standard invoice total amount currency euro dollar address street number city name`)
+
+// text is so many bytes of JSON.
+func text(rnd *rand.Rand, size int) []byte {
+	b := fmt.Appendf(nil, `{"seq":"........","items":[`)
+	for len(b) < size {
+		b = fmt.Appendf(b, `{"id":"%016x","at":"2026-11-%02dT%02d:%02d:%02d.%06dZ","amount":%d.%02d,"note":"`,
+			rnd.Uint64(), 1+rnd.IntN(30), rnd.IntN(24), rnd.IntN(60), rnd.IntN(60), rnd.IntN(1e6), rnd.IntN(10_000), rnd.IntN(100))
+		for range 6 + rnd.IntN(10) {
+			b = append(append(b, textWords[rnd.IntN(len(textWords))]...), ' ')
+		}
+		b = append(b, `"},`...)
+	}
+	return b[:size]
 }

@@ -68,10 +68,11 @@ func newMixed(count int) *mixed {
 	return m
 }
 
-func (m *mixed) lines() string {
+// lines subscribes to every nth, beginning with the first-th.
+func (m *mixed) lines(first, nth int) string {
 	var out strings.Builder
-	for i, s := range m.subs {
-		fmt.Fprintf(&out, "SUB %s %d\r\n", s, mixedSidFirst+i)
+	for i := first; i < len(m.subs); i += nth {
+		fmt.Fprintf(&out, "SUB %s %d\r\n", m.subs[i], mixedSidFirst+i)
 	}
 	return out.String()
 }

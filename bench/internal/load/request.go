@@ -12,7 +12,8 @@ const requestSubject = "bench.service"
 
 // requests is a run of kind Request: requesters with one request outstanding
 // each, as clients do it (one inbox wildcard a connection, a fresh reply subject
-// a request), and one responder.
+// a request), and one responder. In a cluster the responder has the first node
+// for itself.
 type requests struct {
 	*loop
 	spec       Spec
@@ -40,7 +41,7 @@ type requester struct {
 
 func (r *requests) setup(a Access) error {
 	r.responder = &responder{}
-	s, err := r.join(a, "responder", "SUB "+requestSubject+" 1\r\n", r.responder.data)
+	s, err := r.join(a, 0, "responder", "SUB "+requestSubject+" 1\r\n", r.responder.data)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (r *requests) setup(a Access) error {
 		q.reqAt = len("PUB ") + len(requestSubject) + 1 + len(q.inbox)
 		q.want = fmt.Appendf(nil, "MSG %s00000000 1 %d\r\n%s", q.inbox, r.spec.Payload, payload)
 		q.wasAt = len("MSG ") + len(q.inbox)
-		if q.s, err = r.join(a, fmt.Sprintf("requester %d", i), "SUB "+q.inbox+"* 1\r\n", q.data); err != nil {
+		if q.s, err = r.join(a, requesterNode(len(a.Addrs), i), fmt.Sprintf("requester %d", i), "SUB "+q.inbox+"* 1\r\n", q.data); err != nil {
 			return err
 		}
 		r.requesters = append(r.requesters, q)

@@ -16,6 +16,10 @@ func Run(spec Spec, a Access, snap Snapshot) (Result, error) {
 		return idle(spec, a, snap)
 	case Subscriptions:
 		return subscriptions(spec, a, snap)
+	case Interest:
+		return interest(spec, a, snap)
+	case Restart:
+		return restart(spec, a, snap)
 	}
 	if spec.Payload < seqLen {
 		return Result{}, fmt.Errorf("payload is %d bytes: at least %d are needed to number messages", spec.Payload, seqLen)
@@ -25,6 +29,9 @@ func Run(spec Spec, a Access, snap Snapshot) (Result, error) {
 		return Result{}, err
 	}
 	defer l.close()
+	if l.scouts, err = newScouts(a); err != nil {
+		return Result{}, err
+	}
 	switch spec.Kind {
 	case Flow, Mixed:
 		r := &flows{loop: l, spec: spec}
@@ -54,7 +61,7 @@ func idle(spec Spec, a Access, snap Snapshot) (Result, error) {
 		}
 	}()
 	open := func(n int) error {
-		c, err := connect(a, n)
+		c, err := connect(a, 0, n)
 		if err != nil {
 			return err
 		}
@@ -77,7 +84,7 @@ func idle(spec Spec, a Access, snap Snapshot) (Result, error) {
 
 // subscriptions makes one connection subscribe to many subjects.
 func subscriptions(spec Spec, a Access, snap Snapshot) (Result, error) {
-	c, err := connect(a, 0)
+	c, err := connect(a, 0, 0)
 	if err != nil {
 		return Result{}, err
 	}
@@ -85,24 +92,7 @@ func subscriptions(spec Spec, a Access, snap Snapshot) (Result, error) {
 	if err := c.ask("SUB bench.first 1\r\n"); err != nil {
 		return Result{}, err
 	}
-	const atOnce = 10_000
-	var chunks []string
-	for n := 0; n < spec.Count; n += atOnce {
-		var b []byte
-		for i := n; i < min(n+atOnce, spec.Count); i++ {
-			// An id between two words, as applications name things.
-			b = fmt.Appendf(b, "SUB bench.%06d.events %d\r\n", i, i+2)
-		}
-		chunks = append(chunks, string(b))
-	}
-	return grow(spec.Count, snap, func() error {
-		for _, lines := range chunks {
-			if err := c.ask(lines); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return grow(spec.Count, snap, func() error { return c.subscribe(0, spec.Count) })
 }
 
 // grow measures what adding units costs the server in time and memory.

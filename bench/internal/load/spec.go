@@ -17,13 +17,21 @@ type Spec struct {
 	Header            int  // bytes of the header block; 0 = PUB, not HPUB
 	Window            int  // bytes outstanding towards one subscriber
 
+	// Text: payloads are lines of JSON, each different, so that compression has
+	// something to do and cannot do it by remembering one message.
+	Text bool
+
 	// Request: Pubs requesters, each with one request at a time, one responder.
 
-	// Idle, Subscriptions, Mixed: how many connections or subscriptions.
+	// Idle, Subscriptions, Mixed, Interest, Restart: how many connections or
+	// subscriptions.
 	Count int
 
 	// ChurnPerSecond: another connection subscribes and unsubscribes so often.
 	ChurnPerSecond int
+	// ChurnLater: a first stretch is measured before the churn begins, a second
+	// with it.
+	ChurnLater bool
 	// Stall: after a first measured stretch the first flow's subscriber stops
 	// reading while its publisher goes on, and a second stretch is measured.
 	Stall bool
@@ -40,13 +48,18 @@ const (
 	Request       Kind = "request"       // request and reply
 	Idle          Kind = "idle"          // Count connections with one subscription each
 	Subscriptions Kind = "subscriptions" // Count subscriptions on one connection
+	Interest      Kind = "interest"      // the same, until every other node delivers on the last of them
+	Restart       Kind = "restart"       // a node with Count subscriptions is killed and comes back
 )
 
-// Access is how to reach the server.
+// Access is how to reach the server, or the nodes of a cluster.
 type Access struct {
-	Addr           string // host:port
+	Addrs          []string // host:port of each node
 	User, Password string
 	TLS            *tls.Config // for Idle only: the event loop speaks plain TCP
+	// Kill ends a node as a crash would; Revive starts it again at the same
+	// address. For Restart only.
+	Kill, Revive func(node int) error
 }
 
 // Snapshot is called at the borders of what is measured.
@@ -69,11 +82,11 @@ type Result struct {
 	CPU     time.Duration // of the server, in that time
 	Latency []int64       // ns a round trip, ascending; Request only
 
-	MemoryBefore, MemoryAfter Usage // Idle and Subscriptions only
+	MemoryBefore, MemoryAfter Usage // not of Flow, Mixed and Request
 
-	// Stall only: the stretch with a stalled subscriber, and the others'
-	// deliveries before and during.
-	StallElapsed             time.Duration
+	// Stall and ChurnLater: the second stretch, and the deliveries before and
+	// during it. With Stall those of the flows that do not stall.
+	LaterElapsed             time.Duration
 	OthersBefore, OthersWith int64
 
 	// Churned subscriptions a second, as reached.

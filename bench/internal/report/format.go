@@ -15,7 +15,7 @@ func Figure(m scenario.Metric, v float64) string {
 		return "–"
 	}
 	switch m {
-	case scenario.CPU, scenario.P50, scenario.P99, scenario.P999:
+	case scenario.CPU, scenario.Time, scenario.P50, scenario.P99, scenario.P999:
 		return scaled(v, 1000, "ns", "µs", "ms", "s")
 	case scenario.Throughput, scenario.Churn:
 		return scaled(v, 1000, "/s", "k/s", "M/s")

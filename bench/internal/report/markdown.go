@@ -90,7 +90,7 @@ func Lines(row Row) []Line {
 func summaryMetrics(row Row) []scenario.Metric {
 	var out []scenario.Metric
 	for _, s := range row.Sides[:min(1, len(row.Sides))] {
-		for _, m := range []scenario.Metric{scenario.CPU, scenario.Throughput, scenario.P999, scenario.RSS, scenario.Others} {
+		for _, m := range []scenario.Metric{scenario.CPU, scenario.Time, scenario.Throughput, scenario.P999, scenario.RSS, scenario.Others} {
 			if _, ok := s.Median[m]; ok {
 				out = append(out, m)
 			}
@@ -121,12 +121,14 @@ func without(v scenario.Variant) string {
 
 func escape(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
 
-// Details is the table of everything measured, a line a side.
+// Details is the table of everything measured, a line a side. A metric that no row
+// has gets no column.
 func Details(r Report) string {
 	metrics := []scenario.Metric{
-		scenario.CPU, scenario.Throughput, scenario.P50, scenario.P99, scenario.P999,
+		scenario.CPU, scenario.Time, scenario.Throughput, scenario.P50, scenario.P99, scenario.P999,
 		scenario.RSS, scenario.Anon, scenario.ServerLoad, scenario.LoadLoad, scenario.Foreign,
 	}
+	metrics = slices.DeleteFunc(metrics, func(m scenario.Metric) bool { return !measures(r, m) })
 	t := &table{head: []string{"row", "server"}, side: []align{left, left}}
 	for _, m := range metrics {
 		t.head, t.side = append(t.head, detailHead(m)), append(t.side, right)
@@ -147,6 +149,17 @@ func Details(r Report) string {
 		}
 	}
 	return t.String()
+}
+
+func measures(r Report, m scenario.Metric) bool {
+	for _, row := range r.Rows {
+		for _, s := range row.Sides {
+			if _, ok := s.Median[m]; ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func detailHead(m scenario.Metric) string {
@@ -179,6 +192,12 @@ func Circumstances(r Report) string {
 	fmt.Fprintf(&b, "%d rounds of %.3g s after %.3g s of warm-up; medians; %s.\n", r.Rounds, r.Duration, r.Warmup, r.When.UTC().Format("2006-01-02"))
 	if r.Profiled {
 		b.WriteString("Servers were being profiled: the figures are not for publishing.\n")
+	}
+	if r.Set == scenario.Cluster || r.Set == scenario.Scaling {
+		b.WriteString("All nodes are pinned to one core; CPU and memory are those of all nodes together.\n")
+	}
+	if r.Shrunk > 1 {
+		fmt.Fprintf(&b, "Counts of subscriptions were divided by %d: the figures are not for publishing.\n", r.Shrunk)
 	}
 	if n, of := disturbed(r); n > 0 {
 		fmt.Fprintf(&b, "Runs beside which other programs kept more than a tenth of a core busy: %d of %d.\n", n, of)

@@ -2,24 +2,43 @@ package report
 
 import (
 	"fmt"
+	"path"
 	"strings"
+
+	"dunlin/bench/internal/scenario"
 )
 
-// The lines of the README between which the table stands.
-const (
-	Begin = "<!-- results: written by make bench; do not edit -->"
-	End   = "<!-- end of results -->"
-)
+// markers are the lines of the README between which the table of a set stands.
+func markers(set string) (begin, end string) {
+	if set == scenario.Core {
+		return "<!-- results: written by make bench; do not edit -->", "<!-- end of results -->"
+	}
+	return fmt.Sprintf("<!-- results of %s: written by make bench-%s; do not edit -->", set, set),
+		fmt.Sprintf("<!-- end of results of %s -->", set)
+}
 
-// InReadme puts the report between the markers of a README.
+// Folder is where the files of a set are kept, below the results of all.
+func Folder(results, set string) string {
+	if set == scenario.Core {
+		return results
+	}
+	return path.Join(results, set)
+}
+
+// InReadme puts the report between its set's markers of a README.
 func InReadme(readme string, r Report) (string, error) {
-	head, rest, ok := strings.Cut(readme, Begin)
+	begin, end := markers(r.Set)
+	head, rest, ok := strings.Cut(readme, begin)
 	if !ok {
-		return "", fmt.Errorf("the README has no line %q", Begin)
+		return "", fmt.Errorf("the README has no line %q", begin)
 	}
-	_, tail, ok := strings.Cut(rest, End)
+	_, tail, ok := strings.Cut(rest, end)
 	if !ok {
-		return "", fmt.Errorf("the README has no line %q after %q", End, Begin)
+		return "", fmt.Errorf("the README has no line %q after %q", end, begin)
 	}
-	return head + Begin + "\n\n" + Circumstances(r) + "\n![Ratios](results/results.svg)\n\n" + Summary(r) + "\n" + End + tail, nil
+	plot := ""
+	if len(bars(r)) > 0 {
+		plot = "![Ratios](" + Folder("results", r.Set) + "/results.svg)\n\n"
+	}
+	return head + begin + "\n\n" + Circumstances(r) + "\n" + plot + Summary(r) + "\n" + end + tail, nil
 }

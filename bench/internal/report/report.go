@@ -19,6 +19,7 @@ import (
 // Report is everything a reader of results.json gets.
 type Report struct {
 	When     time.Time        `json:"when"`
+	Set      string           `json:"set"` // of rows
 	Machine  Machine          `json:"machine"`
 	Servers  []target.Program `json:"servers"` // the judged one last
 	Revision string           `json:"revision"`
@@ -27,8 +28,10 @@ type Report struct {
 	Warmup   float64 `json:"warmup_seconds"`
 	Duration float64 `json:"duration_seconds"`
 	// Profiled: the figures include the cost of profiling.
-	Profiled bool  `json:"profiled,omitempty"`
-	Rows     []Row `json:"rows"`
+	Profiled bool `json:"profiled,omitempty"`
+	// Shrunk is by how much counts of subscriptions were divided, if they were.
+	Shrunk int   `json:"shrunk,omitempty"`
+	Rows   []Row `json:"rows"`
 }
 
 // Machine is where it was measured.
@@ -44,6 +47,7 @@ type Row struct {
 	Name    string           `json:"name"`
 	Title   string           `json:"title"`
 	Unit    string           `json:"unit"`
+	Nodes   int              `json:"nodes,omitempty"` // of the cluster
 	Variant scenario.Variant `json:"variant,omitempty"`
 	Sides   []Side           `json:"sides"`
 	Checks  []Check          `json:"checks"`
@@ -71,7 +75,7 @@ type Check struct {
 
 // RowOf turns an outcome into a report's row.
 func RowOf(o runner.Outcome) Row {
-	r := Row{Name: o.Row.Name, Title: o.Row.Title, Unit: o.Row.Unit, Variant: o.Row.Variant, Error: o.Err}
+	r := Row{Name: o.Row.Name, Title: o.Row.Title, Unit: o.Row.Unit, Nodes: o.Row.Nodes, Variant: o.Row.Variant, Error: o.Err}
 	for _, s := range o.Sides {
 		side := Side{Name: s.Name, Reference: s.Reference, Rounds: s.Rounds, Median: map[scenario.Metric]float64{}}
 		for m, v := range s.Rounds {

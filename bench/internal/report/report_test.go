@@ -36,7 +36,7 @@ func outcome(row scenario.Row, peer, judged, ref figures) runner.Outcome {
 // that failed. Its figures are made up.
 func sample() Report {
 	r := Report{
-		When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rounds: 3, Warmup: 0.3, Duration: 1, Revision: "abc1234",
+		Set: scenario.Core, When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rounds: 3, Warmup: 0.3, Duration: 1, Revision: "abc1234",
 		Machine: Machine{Model: "Example CPU", Cores: 2, Kernel: "Linux 6.1", Go: "go1.26.0"},
 		Servers: []target.Program{{Name: "nats-server", Version: "nats-server: v2.15.2"}, {Name: "dunlin", Version: "dunlin 0.1"}},
 	}
@@ -148,21 +148,44 @@ func TestFigure(t *testing.T) {
 }
 
 func TestInReadme(t *testing.T) {
-	old := "# Bench\n\n" + Begin + "\nold table\n" + End + "\n\nmore\n"
-	got, err := InReadme(old, sample())
+	for _, set := range scenario.Sets {
+		inReadme(t, set)
+	}
+}
+
+func inReadme(t *testing.T, set string) {
+	begin, end := markers(set)
+	rep := sample()
+	rep.Set = set
+	old := "# Bench\n\n" + begin + "\nold table\n" + end + "\n\nmore\n"
+	got, err := InReadme(old, rep)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(got, "# Bench\n\n"+Begin) || !strings.HasSuffix(got, End+"\n\nmore\n") || strings.Contains(got, "old table") {
+	if !strings.HasPrefix(got, "# Bench\n\n"+begin) || !strings.HasSuffix(got, end+"\n\nmore\n") || strings.Contains(got, "old table") {
 		t.Errorf("got %q", got)
 	}
-	again, err := InReadme(got, sample())
+	again, err := InReadme(got, rep)
 	if err != nil || again != got {
 		t.Errorf("a second time changes it: %v", err)
 	}
-	for _, bad := range []string{"nothing", Begin, End + Begin} {
-		if _, err := InReadme(bad, sample()); err == nil {
+	for _, bad := range []string{"nothing", begin, end + begin} {
+		if _, err := InReadme(bad, rep); err == nil {
 			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestCSV(t *testing.T) {
+	rep := sample()
+	rep.Rows[0].Nodes = 3
+	lines := strings.Split(CSV(rep), "\n")
+	if !strings.HasPrefix(lines[0], "row,nodes,unit,server,cpu,time,throughput,") || !strings.HasPrefix(lines[1], "1-1,3,delivery,nats-server,600,,1.61e+06,") {
+		t.Errorf("%q", lines[:2])
+	}
+	for i, l := range lines {
+		if l != "" && strings.Count(l, ",") != strings.Count(lines[0], ",") {
+			t.Errorf("line %d has another number of fields: %s", i, l)
 		}
 	}
 }

@@ -105,10 +105,15 @@ func SVG(r Report) string {
 	if len(r.Servers) > 1 && r.Servers[0].Name == r.Servers[1].Name {
 		title = r.Servers[0].Name + " against itself"
 	}
+	what := "server CPU for the same work"
+	if r.Set == scenario.Cluster {
+		title += ", as a cluster"
+		what = "CPU of all nodes for the same work"
+	}
 	fmt.Fprintf(&b, "<title>%s</title>\n<style>%s</style>\n", escapeXML(title), plotStyle)
 	fmt.Fprintf(&b, `<rect class="card" x="0.5" y="0.5" width="%d" height="%d" rx="8"/>`+"\n", plotWidth-1, height-1)
 	text(&b, 20, 30, "title", "", title)
-	text(&b, 20, 50, "quiet", "", "server CPU for the same work unless said; 128-byte payloads unless said; medians. The tick is the floor.")
+	text(&b, 20, 50, "quiet", "", what+" unless said; 128-byte payloads unless said; medians. The tick is the floor.")
 	for v := 0.0; v <= top+step/2; v += step {
 		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", x(v), x(v), topRoom-8, height-footRoom+4)
 		text(&b, x(v), float64(height-footRoom+20), "quiet", "middle", fmt.Sprintf("%g×", v))

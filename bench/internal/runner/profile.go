@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dunlin/bench/internal/load"
+	"dunlin/bench/internal/target"
 )
 
 // profile collects a server's CPU profile of the measured stretch, and its
@@ -18,6 +19,32 @@ import (
 type profile struct {
 	base, prefix string
 	done         chan []error
+}
+
+// profiles are those of all nodes of a run; none without profiling.
+type profiles []*profile
+
+func startProfiles(nodes []*target.Process, dir, name string, l load.Spec) profiles {
+	var all profiles
+	for i, n := range nodes {
+		if n.Profile == "" {
+			continue
+		}
+		own := name
+		if len(nodes) > 1 {
+			own = fmt.Sprintf("%s-node-%d", name, i)
+		}
+		all = append(all, startProfile(n.Profile, dir, own, l))
+	}
+	return all
+}
+
+func (all profiles) finish() string {
+	var notes []string
+	for _, p := range all {
+		notes = append(notes, p.finish())
+	}
+	return strings.Join(notes, "\n  ")
 }
 
 func startProfile(base, dir, name string, l load.Spec) *profile {

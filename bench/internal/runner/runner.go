@@ -26,8 +26,8 @@ import (
 
 // Side is one column of a round.
 type Side struct {
-	Name    string
-	Program target.Program
+	Name     string
+	Programs []target.Program // of each node; one for a single server
 	// Reference: runs without the row's variant.
 	Reference bool
 }
@@ -102,7 +102,11 @@ func Play(row scenario.Row, programs []target.Program, o Options) Outcome {
 	for _, s := range sides {
 		out.Sides = append(out.Sides, SideOutcome{Name: s.Name, Reference: s.Reference, Rounds: map[scenario.Metric][]float64{}})
 	}
-	for round := range o.Rounds {
+	rounds := o.Rounds
+	if row.Rounds > 0 {
+		rounds = min(rounds, row.Rounds)
+	}
+	for round := range rounds {
 		for i := range sides {
 			// Every other round backwards: whoever comes second finds a machine
 			// in another state than who comes first.
@@ -113,7 +117,7 @@ func Play(row scenario.Row, programs []target.Program, o Options) Outcome {
 				out.Err = ErrInterrupted.Error()
 				return out
 			}
-			step := Step{Row: row, Round: round, Of: o.Rounds, Side: sides[i].Name}
+			step := Step{Row: row, Round: round, Of: rounds, Side: sides[i].Name}
 			o.Progress(step)
 			m, note, err := playQuietly(row, sides[i], round, o)
 			step.Done, step.Metrics, step.Err, step.ProfileNote = true, m, err, note
@@ -138,7 +142,7 @@ func sidesOf(row scenario.Row, programs []target.Program) []Side {
 		if i == 1 && p.Name == programs[0].Name {
 			name += " (B)" // a server against itself
 		}
-		sides = append(sides, Side{Name: name, Program: p})
+		sides = append(sides, Side{Name: name, Programs: nodesOf(row, programs[0], p, i)})
 	}
 	if row.NeedsReference() {
 		last := sides[len(sides)-1]
@@ -146,6 +150,19 @@ func sidesOf(row scenario.Row, programs []target.Program) []Side {
 		sides = append(sides, last)
 	}
 	return sides
+}
+
+// nodesOf is what runs on each node of a side: the side's program, but where a
+// row mixes, and on the judged side only, the peer on the nodes that are its.
+func nodesOf(row scenario.Row, peer, own target.Program, side int) []target.Program {
+	nodes := make([]target.Program, max(row.Nodes, 1))
+	for i := range nodes {
+		nodes[i] = own
+		if side > 0 && i < len(row.Mix) && row.Mix[i] == scenario.PeerNode {
+			nodes[i] = peer
+		}
+	}
+	return nodes
 }
 
 // Judge compares the last program with the first.
@@ -222,7 +239,7 @@ func play(row scenario.Row, side Side, round int, o Options) (m map[scenario.Met
 	}
 	set := target.Setting{
 		Core: serverCore, Permissions: variant == scenario.Permissions, TLS: variant == scenario.TLS,
-		Profile: o.Profile != "",
+		Profile: o.Profile != "", Compression: row.Compression,
 	}
 	if variant == scenario.Unpinned || procfs.Cores() < 2 {
 		set.Core = -1
@@ -233,7 +250,7 @@ func play(row scenario.Row, side Side, round int, o Options) (m map[scenario.Met
 	if err := placeGenerator(set.Core >= 0); err != nil {
 		return nil, "", err
 	}
-	srv, err := side.Program.Start(set)
+	srv, err := target.StartAll(side.Programs, set)
 	if err != nil {
 		return nil, "", err
 	}
@@ -242,30 +259,28 @@ func play(row scenario.Row, side Side, round int, o Options) (m map[scenario.Met
 	if err != nil {
 		return nil, "", err
 	}
-	meter := &meter{pid: srv.PID}
-	var prof *profile
-	if o.Profile != "" && srv.Profile != "" {
-		prof = startProfile(srv.Profile, o.Profile, fmt.Sprintf("%s-%s-%d", row.Name, side.Name, round+1), row.Load)
+	meter := &meter{pids: srv.PIDs}
+	var prof profiles
+	if o.Profile != "" {
+		prof = startProfiles(srv.Nodes, o.Profile, fmt.Sprintf("%s-%s-%d", row.Name, side.Name, round+1), row.Load)
 	}
 	runtime.GC() // what earlier runs left behind is not collected during this one
 	res, err := load.Run(row.Load, access, meter.snapshot)
-	if prof != nil {
-		note = prof.finish()
-	}
+	note = prof.finish()
 	if err != nil {
 		return nil, note, fmt.Errorf("%w%s", err, srv.LogTail())
 	}
 	return metrics(row, res, meter), note, nil
 }
 
-func accessTo(srv *target.Process, set target.Setting) (load.Access, error) {
-	a := load.Access{Addr: srv.Addr}
+func accessTo(srv *target.Cluster, set target.Setting) (load.Access, error) {
+	a := load.Access{Addrs: srv.Addrs(), Kill: srv.Kill, Revive: srv.Revive}
 	if set.Permissions {
 		a.User, a.Password = target.User, target.Password
 	}
 	if set.TLS {
 		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(srv.CertPEM) {
+		if !pool.AppendCertsFromPEM(srv.Nodes[0].CertPEM) {
 			return a, errors.New("the server's certificate cannot be read back")
 		}
 		a.TLS = &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
@@ -303,7 +318,7 @@ func awaitQuiet(most time.Duration) error {
 
 // meter takes the snapshots of a run, and with them what else the machine did.
 type meter struct {
-	pid   int
+	pids  func() []int // of the nodes that run
 	marks []meterMark
 }
 
@@ -315,22 +330,33 @@ type meterMark struct {
 func (m *meter) snapshot() (load.Usage, error) {
 	var u load.Usage
 	var mark meterMark
-	mem, err := procfs.MemoryOf(m.pid)
-	if err != nil {
-		return u, err
+	pids := m.pids()
+	for _, pid := range pids {
+		mem, err := procfs.MemoryOf(pid)
+		if err != nil {
+			return u, err
+		}
+		u.RSS += mem.RSS
+		u.Anon += mem.Anon
 	}
+	var err error
 	if mark.busy, err = procfs.Busy(); err != nil {
 		return u, err
 	}
 	if mark.own, err = procfs.CPU(os.Getpid()); err != nil {
 		return u, err
 	}
-	if mark.server, err = procfs.CPU(m.pid); err != nil {
-		return u, err
+	for _, pid := range pids {
+		cpu, err := procfs.CPU(pid)
+		if err != nil {
+			return u, err
+		}
+		mark.server += cpu
 	}
+	u.CPU = mark.server
 	mark.at = time.Now()
 	m.marks = append(m.marks, mark)
-	return load.Usage{CPU: mark.server, RSS: mem.RSS, Anon: mem.Anon}, nil
+	return u, nil
 }
 
 func metrics(row scenario.Row, res load.Result, meter *meter) map[scenario.Metric]float64 {
@@ -352,16 +378,24 @@ func metrics(row scenario.Row, res load.Result, meter *meter) map[scenario.Metri
 		m[scenario.P99] = stats.Quantile(res.Latency, 0.99)
 		m[scenario.P999] = stats.Quantile(res.Latency, 0.999)
 	}
-	if row.Load.Kind == load.Idle || row.Load.Kind == load.Subscriptions {
+	if k := row.Load.Kind; k == load.Interest || k == load.Restart {
+		m[scenario.Time] = float64(res.Elapsed)
+	}
+	switch row.Load.Kind {
+	case load.Restart:
+		// All that the nodes hold: there was no moment with nothing.
+		m[scenario.RSS] = float64(res.MemoryAfter.RSS) / units
+		m[scenario.Anon] = float64(res.MemoryAfter.Anon) / units
+	case load.Idle, load.Subscriptions, load.Interest:
 		m[scenario.RSS] = float64(res.MemoryAfter.RSS-res.MemoryBefore.RSS) / units
 		m[scenario.Anon] = float64(res.MemoryAfter.Anon-res.MemoryBefore.Anon) / units
 	}
 	if row.Load.ChurnPerSecond > 0 {
 		m[scenario.Churn] = res.ChurnPerSecond
 	}
-	if row.Load.Stall {
+	if row.Load.Stall || row.Load.ChurnLater {
 		before := float64(res.OthersBefore) / res.Elapsed.Seconds()
-		m[scenario.Others] = float64(res.OthersWith) / res.StallElapsed.Seconds() / before
+		m[scenario.Others] = float64(res.OthersWith) / res.LaterElapsed.Seconds() / before
 	}
 	return m
 }

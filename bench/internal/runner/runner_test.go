@@ -2,6 +2,8 @@ package runner
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -42,9 +44,20 @@ func serve(conf string) error {
 	if m == nil {
 		return fmt.Errorf("no address in %s", text)
 	}
+	// A cluster is one broker at the addresses of all: its first node serves
+	// clients at its route port too, the others pass theirs on to it.
+	cluster := regexp.MustCompile(`(?s)cluster.*listen: "(.*?)".*routes: \[\s*(?:"nats-route://(.*?)")?`).FindSubmatch(text)
+	if cluster != nil && len(cluster[2]) > 0 {
+		return relay(string(m[1]), string(cluster[2]))
+	}
 	b, err := fakebroker.Listen(string(m[1]))
 	if err != nil {
 		return err
+	}
+	if cluster != nil {
+		if err := b.AlsoAt(string(cluster[1])); err != nil {
+			return err
+		}
 	}
 	if os.Getenv(liarEnv) != "" {
 		b.Copies = func(n int64) int {
@@ -58,6 +71,30 @@ func serve(conf string) error {
 	signal.Notify(stop, syscall.SIGTERM)
 	<-stop
 	return nil
+}
+
+// relay passes connections on until it is killed.
+func relay(from, to string) error {
+	l, err := net.Listen("tcp", from)
+	if err != nil {
+		return err
+	}
+	for {
+		in, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer in.Close()
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				return
+			}
+			defer out.Close()
+			go io.Copy(out, in)
+			io.Copy(in, out)
+		}()
+	}
 }
 
 func self(t *testing.T, name string) target.Program {
@@ -76,9 +113,11 @@ func quick(row scenario.Row) scenario.Row {
 
 func rowNamed(t *testing.T, name string) scenario.Row {
 	t.Helper()
-	for _, r := range scenario.Table() {
-		if r.Name == name {
-			return quick(r)
+	for _, set := range scenario.Sets {
+		for _, r := range scenario.Table(set) {
+			if r.Name == name {
+				return quick(r)
+			}
 		}
 	}
 	t.Fatalf("no row %q", name)
@@ -120,6 +159,40 @@ func TestPlayInterleaves(t *testing.T) {
 	}
 }
 
+// Several processes to a side, in a mixed row of both kinds.
+func TestPlayClusters(t *testing.T) {
+	t.Cleanup(func() { placeGenerator(false) })
+	interest := rowNamed(t, "interest-300k")
+	interest.Load.Count = 2000
+	programs := []target.Program{self(t, "peer"), self(t, "judged")}
+	for _, row := range []scenario.Row{rowNamed(t, "9-pairs-churn"), rowNamed(t, "a-b-128-to-peer"), interest} {
+		o := brief(func(Step) {})
+		o.Rounds = 1
+		out := Play(row, programs, o)
+		if out.Err != "" {
+			t.Errorf("%s: %s", row.Name, out.Err)
+			continue
+		}
+		if len(out.Checks) != len(row.Checks) || out.Sides[0].Median(scenario.CPU) <= 0 {
+			t.Errorf("%s: %+v", row.Name, out)
+		}
+	}
+}
+
+func TestNodesOfAMixedRow(t *testing.T) {
+	peer, judged := target.Program{Name: "p"}, target.Program{Name: "j"}
+	row := scenario.Row{Nodes: 3, Mix: []scenario.NodeKind{scenario.JudgedNode, scenario.PeerNode, scenario.JudgedNode}}
+	for side, want := range []string{"ppp", "jpj"} {
+		got := ""
+		for _, n := range nodesOf(row, peer, []target.Program{peer, judged}[side], side) {
+			got += n.Name
+		}
+		if got != want {
+			t.Errorf("side %d: %s", side, got)
+		}
+	}
+}
+
 func TestPlayGivesNoFigureForALiar(t *testing.T) {
 	t.Cleanup(func() { placeGenerator(false) })
 	t.Setenv(liarEnv, "1")
@@ -155,7 +228,9 @@ func TestPlayNATSServer(t *testing.T) {
 	}
 	idle := rowNamed(t, "idle-tls")
 	idle.Load.Count = 20
-	for _, row := range []scenario.Row{rowNamed(t, "1-1-128-permissions"), rowNamed(t, "1-1-128-header"), rowNamed(t, "request-50"), idle} {
+	interest, restart := rowNamed(t, "interest-300k"), rowNamed(t, "restart-1m")
+	interest.Load.Count, restart.Load.Count = 2000, 2000
+	for _, row := range []scenario.Row{interest, restart, rowNamed(t, "9-pairs-churn"), rowNamed(t, "a-b-1k-s2"), rowNamed(t, "1-1-128-permissions"), rowNamed(t, "1-1-128-header"), rowNamed(t, "request-50"), idle} {
 		o := brief(func(Step) {})
 		o.Rounds = 1
 		if out := Play(row, []target.Program{p}, o); out.Err != "" {

@@ -22,9 +22,12 @@ const (
 	P50        Metric = "p50"        // latency quantiles, ns
 	P99        Metric = "p99"
 	P999       Metric = "p99.9"
-	RSS        Metric = "rss"    // resident memory a unit, bytes
-	Anon       Metric = "anon"   // the part of it the server wrote itself, bytes
-	Others     Metric = "others" // others' throughput with a stalled subscriber, share of before
+	Time       Metric = "time" // until all is done, ns
+	RSS        Metric = "rss"  // resident memory a unit, bytes
+	Anon       Metric = "anon" // the part of it the server wrote itself, bytes
+	// Others is the others' throughput beside a stalled subscriber or a churning
+	// one, a share of what it was before in the same run.
+	Others Metric = "others"
 
 	// About the run, not about the server's merit:
 	ServerLoad Metric = "server-load" // cores the server kept busy
@@ -74,8 +77,25 @@ type Row struct {
 	Variant Variant
 	// Stretch multiplies the duration: rows that need more samples.
 	Stretch int
-	Checks  []Check
+	// Rounds bounds how often a long row is played; 0 = as often as any other.
+	Rounds int
+	Checks []Check
+
+	// Nodes of the cluster; 0 = one server, no cluster. All of them are pinned to
+	// the one core, and CPU and memory are those of all together.
+	Nodes int
+	// Mix says for each node whose it is on the judged side; nil = all judged.
+	Mix         []NodeKind
+	Compression string // of the routes; "" = the servers' default
 }
+
+// NodeKind says whose a node of a mixed cluster is.
+type NodeKind bool
+
+const (
+	JudgedNode NodeKind = false
+	PeerNode   NodeKind = true
+)
 
 // NeedsReference tells whether a third run, dunlin without the variant, is part
 // of each round.
@@ -187,8 +207,31 @@ func cores() []Row {
 	return rows
 }
 
-// Table returns all rows in the order they are shown.
-func Table() []Row {
+// Sets are the names of the tables.
+var Sets = []string{Core, Cluster, Scaling}
+
+// The tables.
+const (
+	Core    = "core"    // one server
+	Cluster = "cluster" // three nodes
+	Scaling = "scaling" // one to nine nodes; no floors
+)
+
+// Table returns the rows of a set in the order they are shown; nil if there is
+// no such set.
+func Table(set string) []Row {
+	switch set {
+	case Core:
+		return core()
+	case Cluster:
+		return cluster()
+	case Scaling:
+		return scaling()
+	}
+	return nil
+}
+
+func core() []Row {
 	rows := messaging()
 	stall := flow("stalled", "49 pairs beside a stalled subscriber",
 		load.Spec{Flows: 50, Pubs: 1, Subs: 1, Payload: 128, Window: windowShare, Stall: true}, 0)

@@ -8,13 +8,22 @@ import (
 )
 
 func TestTableIsConsistent(t *testing.T) {
+	for _, set := range Sets {
+		t.Run(set, func(t *testing.T) { consistent(t, set) })
+	}
+	if Table("other") != nil {
+		t.Error("there is a set nobody named")
+	}
+}
+
+func consistent(t *testing.T, set string) {
 	seen := map[string]bool{}
-	for _, r := range Table() {
+	for _, r := range Table(set) {
 		if seen[r.Name] {
 			t.Errorf("%s: two rows have this name", r.Name)
 		}
 		seen[r.Name] = true
-		if r.Title == "" || r.Unit == "" || len(r.Checks) == 0 {
+		if r.Title == "" || r.Unit == "" || len(r.Checks) == 0 && set != Scaling {
 			t.Errorf("%s: title, unit or checks are missing", r.Name)
 		}
 		yields := map[Metric]bool{CPU: true, Throughput: true}
@@ -23,8 +32,16 @@ func TestTableIsConsistent(t *testing.T) {
 			yields[P50], yields[P99], yields[P999] = true, true, true
 		case load.Idle, load.Subscriptions:
 			yields[RSS], yields[Anon] = true, true
+		case load.Interest, load.Restart:
+			yields[RSS], yields[Anon], yields[Time] = true, true, true
 		}
-		yields[Others] = r.Load.Stall
+		yields[Others] = r.Load.Stall || r.Load.ChurnLater
+		if (set == Core) != (r.Nodes == 0) {
+			t.Errorf("%s: %d nodes", r.Name, r.Nodes)
+		}
+		if len(r.Mix) != 0 && len(r.Mix) != r.Nodes {
+			t.Errorf("%s: a mix of %d for %d nodes", r.Name, len(r.Mix), r.Nodes)
+		}
 		for _, c := range r.Checks {
 			if !yields[c.Metric] {
 				t.Errorf("%s: checks %s, which its load does not yield", r.Name, c.Metric)
@@ -45,7 +62,7 @@ func TestTableIsConsistent(t *testing.T) {
 
 func TestEveryMessagingRowAlsoRunsWithPermissions(t *testing.T) {
 	names := map[string]Variant{}
-	for _, r := range Table() {
+	for _, r := range Table(Core) {
 		names[r.Name] = r.Variant
 	}
 	for _, r := range messaging() {

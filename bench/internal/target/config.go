@@ -31,9 +31,10 @@ const permissions = `{
 
 // configure writes the configuration file, in the language both servers read,
 // and returns its path.
-func (s *Process) configure(port int, set Setting) (string, error) {
+func (s *Process) configure(port int, set Setting, m *membership) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen: \"127.0.0.1:%d\"\n", port)
+	m.configure(&b)
 	if set.Profile {
 		prof, err := freePort()
 		if err != nil {

@@ -169,6 +169,9 @@ type Setting struct {
 	Permissions bool // a user with permissions, which every connection is
 	TLS         bool
 	Profile     bool // open the profiling port
+	// Compression of the routes of a cluster, as the configuration names it; "" =
+	// the server's default.
+	Compression string
 }
 
 // User is the user of servers with Permissions.
@@ -184,10 +187,13 @@ type Process struct {
 	Profile string // base address of the profiling port; "" = none
 	CertPEM []byte // what a TLS client has to trust
 
-	cmd  *exec.Cmd
-	dir  string
-	done chan struct{}
-	err  error
+	program Program
+	conf    string
+	core    int
+	cmd     *exec.Cmd // nil while it does not run
+	dir     string
+	done    chan struct{}
+	err     error
 }
 
 const (
@@ -196,13 +202,19 @@ const (
 )
 
 // Start runs the program with its own folder for configuration and log.
-func (p Program) Start(set Setting) (*Process, error) {
+func (p Program) Start(set Setting) (*Process, error) { return p.start(set, nil) }
+
+func (p Program) start(set Setting, m *membership) (*Process, error) {
 	dir, err := os.MkdirTemp("", "dunlin-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Process{dir: dir, done: make(chan struct{})}
-	if err := s.start(p, set); err != nil {
+	s := &Process{dir: dir, program: p, core: set.Core}
+	err = s.prepare(set, m)
+	if err == nil {
+		err = s.launch()
+	}
+	if err != nil {
 		log := s.LogTail()
 		s.Stop()
 		return nil, fmt.Errorf("starting %s: %w%s", p.Name, err, log)
@@ -210,32 +222,36 @@ func (p Program) Start(set Setting) (*Process, error) {
 	return s, nil
 }
 
-func (s *Process) start(p Program, set Setting) error {
+// prepare writes the configuration.
+func (s *Process) prepare(set Setting, m *membership) error {
 	port, err := freePort()
 	if err != nil {
 		return err
 	}
 	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	conf, err := s.configure(port, set)
-	if err != nil {
-		return err
-	}
-	log, err := os.Create(filepath.Join(s.dir, "log"))
+	s.conf, err = s.configure(port, set, m)
+	return err
+}
+
+// launch runs the process and waits until it greets. Its log is appended to.
+func (s *Process) launch() error {
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(p.Path, "-c", conf)
+	s.cmd = exec.Command(s.program.Path, "-c", s.conf)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.Env = cleanEnv(os.Environ())
 	// An unpinned server gets all cores by name: the generator, whose affinity it
 	// would inherit, may be pinned.
-	cores := strconv.Itoa(set.Core)
-	if set.Core < 0 {
+	cores := strconv.Itoa(s.core)
+	if s.core < 0 {
 		cores = "0-" + strconv.Itoa(procfs.Cores()-1)
 	}
 	s.cmd.Args = append([]string{"taskset", "-c", cores}, s.cmd.Args...)
 	if s.cmd.Path, err = exec.LookPath("taskset"); err != nil {
+		s.cmd = nil
 		return fmt.Errorf("pinning needs taskset (util-linux): %w", err)
 	}
 	// A generator that is killed must not leave servers behind.
@@ -245,9 +261,11 @@ func (s *Process) start(p Program, set Setting) error {
 		return err
 	}
 	s.PID = s.cmd.Process.Pid
+	cmd, done := s.cmd, make(chan struct{})
+	s.done = done
 	go func() { // ends with the child, which Stop ends
-		s.err = s.cmd.Wait()
-		close(s.done)
+		s.err = cmd.Wait()
+		close(done)
 	}()
 	return s.ready()
 }
