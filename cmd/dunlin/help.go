@@ -69,9 +69,9 @@ var sections = []section{
 		{"-js, --jetstream", "", "Enable JetStream"},
 		{"-sd, --store_dir", "<dir>", "Keep streams in this directory"},
 	}},
-	{"Cluster (accepted, not served yet)", []flagHelp{
+	{"Cluster", []flagHelp{
 		{"--routes", "<url,url>", "Servers to connect to"},
-		{"--cluster, --cluster_listen", "<url>", "Listen for other servers"},
+		{"--cluster, --cluster_listen", "<url>", "Listen for other servers, nats://host:port"},
 		{"--cluster_name", "<name>", "Name of the cluster"},
 		{"--cluster_advertise", "<host:port>", "Where other servers are told to connect to"},
 		{"--no_advertise", "", "Do not tell clients about other servers"},

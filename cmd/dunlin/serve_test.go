@@ -99,11 +99,11 @@ func TestReloadTakesChangesIntoUse(t *testing.T) {
 	c := r.dial()
 
 	log, pid := filepath.Join(dir, "d.log"), filepath.Join(dir, "pid")
-	write(t, conf, fmt.Sprintf("debug: true\nlogfile: %q\npid_file: %q\ncluster { name: c }\n", log, pid))
+	write(t, conf, fmt.Sprintf("debug: true\nlogfile: %q\npid_file: %q\nleafnodes { port: 7422 }\n", log, pid))
 	r.signal(syscall.SIGHUP)
 	r.until("a log in the new file", func() bool {
 		b, err := os.ReadFile(log)
-		return err == nil && strings.Contains(string(b), "cluster has no effect") && exists(pid)
+		return err == nil && strings.Contains(string(b), "leafnodes has no effect") && exists(pid)
 	})
 	c.ping()
 	r.dial()
@@ -250,9 +250,9 @@ func TestAPortsFileThatCannotBeWrittenDoesNotPreventAStart(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	dir := t.TempDir()
-	conf := write(t, filepath.Join(dir, "d.conf"), "jetstream: enabled\ncluster { name: c }\nauthorization { user: a, password: b }\n")
+	conf := write(t, filepath.Join(dir, "d.conf"), "jetstream: enabled\nleafnodes { port: 7422 }\nauthorization { user: a, password: b }\n")
 	r := start(t, dir, "-c", conf)
 	r.await("[WRN] " + conf + ":1:1: jetstream has no effect")
-	r.await("[WRN] " + conf + ":2:1: cluster has no effect")
+	r.await("[WRN] " + conf + ":2:1: leafnodes has no effect")
 	r.await("[WRN] Plaintext passwords detected, use nkeys or bcrypt")
 }

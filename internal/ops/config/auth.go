@@ -170,6 +170,7 @@ func (r *reader) finish() {
 	}
 	for _, a := range r.accounts {
 		o.Accounts = append(o.Accounts, a.Account)
+		o.places[fmt.Sprintf("account %q", a.Name)] = a.at
 		if b := r.auth; b != nil && len(a.users) > 0 {
 			switch {
 			case b.user != "" || b.pass != "":
@@ -207,6 +208,7 @@ func (r *reader) addUsers(users []*userEntry, account string, permissions *perm.
 			user.Permissions = permissions
 		}
 		r.o.Auth.Users = append(r.o.Auth.Users, &user)
+		r.o.places[fmt.Sprintf("user %q", name)] = u.at
 	}
 }
 

@@ -81,6 +81,13 @@ func said(t *testing.T, o *Options) string {
 		if err := json.Unmarshal(text, &m); err != nil {
 			t.Fatal(err)
 		}
+		if len(o.Cluster.Routes) > 0 {
+			routes := make([]string, 0)
+			for _, u := range o.Cluster.Routes {
+				routes = append(routes, u.String())
+			}
+			m["Cluster"].(map[string]any)["Routes"] = routes
+		}
 		return m
 	}
 	got, empty := flat(o), flat(New())

@@ -62,6 +62,7 @@ func (o *Options) SetDefaults() {
 		auth = o.TLS.Timeout + time.Second
 	}
 	fill(&o.Auth.Timeout, auth)
+	o.Cluster.setDefaults(o)
 	if !o.NoSystemAccount {
 		fill(&o.SystemAccount, DefaultSystemAccount)
 	}
@@ -83,6 +84,7 @@ func (o *Options) Clone() *Options {
 		t := cloneTLS(*o.TLS)
 		c.TLS = &t
 	}
+	c.Cluster = o.Cluster.clone()
 	c.Accounts = nil
 	for _, a := range o.Accounts {
 		one := *a
@@ -97,6 +99,7 @@ func (o *Options) Clone() *Options {
 	c.LaterKeys = slices.Clone(o.LaterKeys)
 	c.Warnings = slices.Clone(o.Warnings)
 	c.Notes = slices.Clone(o.Notes)
+	c.places = maps.Clone(o.places)
 	return &c
 }
 
@@ -119,18 +122,19 @@ func clonePermissions(p *perm.Permissions) *perm.Permissions {
 		return nil
 	}
 	c := new(perm.Permissions)
-	subjects := func(s *perm.Subjects) *perm.Subjects {
-		if s == nil {
-			return nil
-		}
-		return &perm.Subjects{Allow: slices.Clone(s.Allow), Deny: slices.Clone(s.Deny)}
-	}
-	c.Publish, c.Subscribe = subjects(p.Publish), subjects(p.Subscribe)
+	c.Publish, c.Subscribe = cloneSubjects(p.Publish), cloneSubjects(p.Subscribe)
 	if p.Responses != nil {
 		one := *p.Responses
 		c.Responses = &one
 	}
 	return c
+}
+
+func cloneSubjects(s *perm.Subjects) *perm.Subjects {
+	if s == nil {
+		return nil
+	}
+	return &perm.Subjects{Allow: slices.Clone(s.Allow), Deny: slices.Clone(s.Deny)}
 }
 
 func cloneTLS(t tlsconf.Options) tlsconf.Options {

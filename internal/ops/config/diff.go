@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +72,46 @@ func options() []option {
 		a.TrustedProxies, a.SystemAccount, a.NoAuthUser, a.VerifyAndMap = nil, "", "", false
 		return a
 	})
-	return all
+	return append(all, clusterOptions()...)
+}
+
+// clusterOptions are the keys of the cluster block. A server without a port
+// for routes is in no cluster, whatever else the block says.
+func clusterOptions() []option {
+	cluster := func(o *Options) *Cluster {
+		if !o.Cluster.Enabled() {
+			return new(Cluster)
+		}
+		return &o.Cluster
+	}
+	var all []option
+	for _, k := range clusterKeys.keys {
+		if k.bind != nil {
+			all = append(all, option{"cluster." + k.name, !k.restart, k.secret, func(o *Options) any {
+				return reflect.ValueOf(k.bind(cluster(o))).Elem().Interface()
+			}})
+		}
+	}
+	return append(all,
+		option{"cluster.routes", true, false, func(o *Options) any { return sortedRoutes(cluster(o).Routes) }},
+		option{"cluster.authorization", true, true, func(o *Options) any {
+			c := cluster(o)
+			return [3]any{c.Username, c.Password, c.AuthTimeout}
+		}},
+		option{"cluster.tls", true, true, func(o *Options) any { return cluster(o).TLS }},
+		option{"cluster.permissions", true, true, func(o *Options) any { return cluster(o).Permissions }},
+		option{"cluster.compression", true, false, func(o *Options) any { return cluster(o).Compression }},
+	)
+}
+
+// routeURLs are compared with their credentials and shown without passwords.
+// Their order means nothing.
+type routeURLs []*url.URL
+
+func sortedRoutes(urls []*url.URL) routeURLs {
+	sorted := slices.Clone(urls)
+	slices.SortFunc(sorted, func(a, b *url.URL) int { return strings.Compare(a.String(), b.String()) })
+	return sorted
 }
 
 // Diff names every option that differs between two configurations that both
@@ -78,7 +119,11 @@ func options() []option {
 // only a restart can change. If there is one of the latter, the whole reload is
 // to be refused.
 func Diff(old, new *Options) (changes, unsupported []Change) {
+	joins := old.Cluster.Enabled() != new.Cluster.Enabled()
 	for _, opt := range options() {
+		if joins && strings.HasPrefix(opt.name, "cluster.") && opt.name != "cluster.port" {
+			continue // the port says it: joining or leaving takes a restart
+		}
 		a, b := opt.get(old), opt.get(new)
 		if same(a, b) {
 			continue
@@ -140,6 +185,8 @@ func shownValue(v any) string {
 		s = strconv.Quote(v)
 	case []string:
 		s = "[" + strings.Join(v, ", ") + "]"
+	case routeURLs:
+		s = "[" + strings.Join(redactedURLs(v), ", ") + "]"
 	case time.Duration:
 		s = v.String()
 	default:

@@ -38,7 +38,24 @@ type flagDef struct {
 	names []string
 	kind  conflang.Kind // String, Int or Bool
 	later string
-	apply func(o *Options, g *givenFlag)
+	apply func(o *Options, g *givenFlag) error
+	// places are what the flag says instead of the file: see Options.places.
+	places []string
+}
+
+// sets names the keys that the flag overrides, so that a mistake in one is
+// shown to be the flag's.
+func (d *flagDef) sets(places ...string) *flagDef {
+	d.places = places
+	return d
+}
+
+// dashed is the flag as a user writes it.
+func (g *givenFlag) dashed() string {
+	if len(g.name) < 3 {
+		return "-" + g.name
+	}
+	return "--" + g.name
 }
 
 var tlsFlags = []string{"tls", "tlscert", "tlskey", "tlsverify", "tlscacert"}
@@ -47,12 +64,12 @@ var tlsFlags = []string{"tls", "tlscert", "tlskey", "tlsverify", "tlscacert"}
 // dash or two.
 var optionFlags = []*flagDef{
 	text(func(o *Options) *string { return &o.Host }, "a", "addr", "net"),
-	number(func(o *Options, n int) { o.Port = n }, "p", "port"),
-	text(func(o *Options) *string { return &o.ServerName }, "n", "name", "server_name"),
+	number(func(o *Options, n int) { o.Port = n }, "p", "port").sets("port"),
+	text(func(o *Options) *string { return &o.ServerName }, "n", "name", "server_name").sets("server_name"),
 	text(func(o *Options) *string { return &o.PidFile }, "P", "pid"),
-	number(func(o *Options, n int) { o.HTTPPort = n }, "m", "http_port"),
-	number(func(o *Options, n int) { o.HTTPSPort = n }, "ms", "https_port"),
-	text(func(o *Options) *string { return &o.ClientAdvertise }, "client_advertise"),
+	number(func(o *Options, n int) { o.HTTPPort = n }, "m", "http_port").sets("http_port"),
+	number(func(o *Options, n int) { o.HTTPSPort = n }, "ms", "https_port").sets("https_port"),
+	text(func(o *Options) *string { return &o.ClientAdvertise }, "client_advertise").sets("client_advertise"),
 	text(func(o *Options) *string { return &o.PortsFileDir }, "ports_file_dir"),
 	text(func(o *Options) *string { return &o.LogFile }, "l", "log"),
 	toggle(func(o *Options, on bool) { o.LogTime = on }, "T", "logtime"),
@@ -69,7 +86,7 @@ var optionFlags = []*flagDef{
 	text(func(o *Options) *string { return &o.Auth.Username }, "user"),
 	text(func(o *Options) *string { return &o.Auth.Password }, "pass"),
 	text(func(o *Options) *string { return &o.Auth.Token }, "auth"),
-	number(func(o *Options, n int) { o.ProfPort = n }, "profile"),
+	number(func(o *Options, n int) { o.ProfPort = n }, "profile").sets("prof_port"),
 	toggle(func(o *Options, on bool) {
 		if !on {
 			o.TLS = nil
@@ -79,30 +96,38 @@ var optionFlags = []*flagDef{
 	text(func(o *Options) *string { return &tlsOf(o).KeyFile }, "tlskey"),
 	text(func(o *Options) *string { return &tlsOf(o).CAFile }, "tlscacert"),
 	toggle(func(o *Options, on bool) { tlsOf(o).Verify = on }, "tlsverify"),
-	laterFlag(laterJetStream, conflang.Bool, func(o *Options, g *givenFlag) { o.JetStream = g.on }, "js", "jetstream"),
-	laterFlag(laterJetStream, conflang.String, func(o *Options, g *givenFlag) { o.StoreDir = g.text }, "sd", "store_dir"),
-	laterFlag(laterCluster, conflang.String, nil, "routes"),
-	laterFlag(laterCluster, conflang.String, nil, "cluster"),
-	laterFlag(laterCluster, conflang.String, nil, "cluster_name"),
-	laterFlag(laterCluster, conflang.String, nil, "cluster_advertise"),
-	laterFlag(laterCluster, conflang.String, nil, "cluster_listen"),
-	laterFlag(laterCluster, conflang.Bool, nil, "no_advertise"),
-	laterFlag(laterCluster, conflang.Int, nil, "connect_retries"),
+	laterFlag(laterJetStream, conflang.Bool, func(o *Options, g *givenFlag) error { o.JetStream = g.on; return nil }, "js", "jetstream"),
+	laterFlag(laterJetStream, conflang.String, func(o *Options, g *givenFlag) error { o.StoreDir = g.text; return nil }, "sd", "store_dir"),
+	clusterFlag(setClusterListen, conflang.String, "cluster_listen", "cluster").sets("cluster.host", "cluster.port"),
+	clusterFlag(setClusterRoutes, conflang.String, "routes").sets("cluster.routes"),
+	clusterFlag(func(c *Cluster, g *givenFlag) error { c.Name = g.text; return nil }, conflang.String, "cluster_name").sets("cluster.name"),
+	clusterFlag(func(c *Cluster, g *givenFlag) error { c.Advertise = g.text; return nil }, conflang.String, "cluster_advertise").sets("cluster.cluster_advertise"),
+	clusterFlag(func(c *Cluster, g *givenFlag) error { c.NoAdvertise = g.on; return nil }, conflang.Bool, "no_advertise"),
+	clusterFlag(func(c *Cluster, g *givenFlag) error { c.ConnectRetries = g.count; return nil }, conflang.Int, "connect_retries"),
 }
 
 func text(field func(o *Options) *string, names ...string) *flagDef {
-	return &flagDef{names: names, kind: conflang.String, apply: func(o *Options, g *givenFlag) { *field(o) = g.text }}
+	return &flagDef{names: names, kind: conflang.String, apply: func(o *Options, g *givenFlag) error {
+		*field(o) = g.text
+		return nil
+	}}
 }
 
 func number(set func(o *Options, n int), names ...string) *flagDef {
-	return &flagDef{names: names, kind: conflang.Int, apply: func(o *Options, g *givenFlag) { set(o, g.count) }}
+	return &flagDef{names: names, kind: conflang.Int, apply: func(o *Options, g *givenFlag) error {
+		set(o, g.count)
+		return nil
+	}}
 }
 
 func toggle(set func(o *Options, on bool), names ...string) *flagDef {
-	return &flagDef{names: names, kind: conflang.Bool, apply: func(o *Options, g *givenFlag) { set(o, g.on) }}
+	return &flagDef{names: names, kind: conflang.Bool, apply: func(o *Options, g *givenFlag) error {
+		set(o, g.on)
+		return nil
+	}}
 }
 
-func laterFlag(area string, kind conflang.Kind, apply func(o *Options, g *givenFlag), names ...string) *flagDef {
+func laterFlag(area string, kind conflang.Kind, apply func(o *Options, g *givenFlag) error, names ...string) *flagDef {
 	return &flagDef{names: names, kind: kind, later: area, apply: apply}
 }
 
@@ -219,14 +244,25 @@ func (f *Flags) Given(names ...string) bool {
 }
 
 // Apply lets the command line override options. Areas that are not served yet
-// are recorded as with a file.
+// are recorded as with a file. The error is of type *Problems, one for each
+// flag that makes no sense.
 func (f *Flags) Apply(o *Options) error {
 	if f.ConfigFile != "" && o.ConfigFile == "" {
 		o.ConfigFile = f.ConfigFile
 	}
+	bad := new(Problems)
 	for _, g := range f.given {
+		at := conflang.Pos{File: g.dashed()}
 		if g.def.apply != nil {
-			g.def.apply(o, g)
+			if err := g.def.apply(o, g); err != nil {
+				bad.List = append(bad.List, Problem{at, err.Error()})
+			}
+		}
+		for _, place := range g.def.places {
+			if o.places == nil {
+				o.places = make(map[string]conflang.Pos)
+			}
+			o.places[place] = at
 		}
 		if g.def.later != "" && (g.def.kind != conflang.Bool || g.on) {
 			path := "--" + g.def.names[len(g.def.names)-1]
@@ -234,6 +270,17 @@ func (f *Flags) Apply(o *Options) error {
 			o.LaterKeys = append(o.LaterKeys, LaterKey{Path: path, Area: g.def.later, digest: g.text})
 		}
 	}
+	if f.Given("routes") && len(o.Cluster.Routes) > 0 && !o.Cluster.Enabled() && len(bad.List) == 0 {
+		bad.List = append(bad.List, Problem{conflang.Pos{File: "--routes"}, "routes need a listener for other servers; expected --cluster nats://host:port, too"})
+	}
+	if len(bad.List) > 0 {
+		return bad
+	}
+	return f.applyTLS(o)
+}
+
+// applyTLS looks at what the flags made of the TLS of clients.
+func (f *Flags) applyTLS(o *Options) error {
 	if !f.Given(tlsFlags...) || o.TLS == nil && !f.switchedOn("tls") {
 		return nil
 	}

@@ -43,9 +43,6 @@ func TestFlagsOverrideTheFile(t *testing.T) {
 			return o.JetStream && o.StoreDir == "/d" && slices.Equal(o.Later, []string{"--jetstream", "--store_dir"})
 		}},
 		{"-js=false", func(o *Options) bool { return !o.JetStream && len(o.Later) == 0 }},
-		{"--routes nats://h:1 --cluster nats://h:2 --cluster_name c --no_advertise --connect_retries 5 --cluster_listen nats://h:3 --cluster_advertise x", func(o *Options) bool {
-			return len(o.Later) == 7 && strings.Contains(o.LaterKeys[0].String(), "--routes has no effect")
-		}},
 		{"--tls --tlscert " + cert + " --tlskey " + key, func(o *Options) bool { return o.TLS.CertFile == cert && !o.TLS.Verify }},
 		{"--tlsverify --tlscert " + cert + " --tlskey " + key + " --tlscacert " + cert, func(o *Options) bool { return o.TLS.Verify && o.TLS.CAFile == cert }},
 	} {
@@ -131,6 +128,79 @@ func TestAllFlagsAreKnown(t *testing.T) {
 		routes cluster cluster_name no_advertise cluster_advertise connect_retries cluster_listen profile h help v version help_tls`) {
 		if !slices.Contains(known, name) {
 			t.Errorf("the flag %s is not known", name)
+		}
+	}
+}
+
+// What nats-server does with each of these was tried with 2.15.2.
+func TestClusterFlags(t *testing.T) {
+	const file = `cluster { name: f, listen: "h:1", authorization { user: u, password: p }, routes: ["nats://f:1"] }`
+	for _, test := range []struct {
+		args string
+		want func(c *Cluster) bool
+	}{
+		{"", func(c *Cluster) bool { return c.Port == 1 && c.Username == "u" && len(c.Routes) == 1 }},
+		{"--cluster nats://x:2", func(c *Cluster) bool {
+			return c.Host == "x" && c.Port == 2 && c.Username == "" && c.Password == "" && c.Name == "f" && len(c.Routes) == 1
+		}},
+		{"--cluster_listen nats://a:b@x:-1", func(c *Cluster) bool {
+			return c.Host == "x" && c.Port == -1 && c.Username == "a" && c.Password == "b"
+		}},
+		{"-cluster nats://[::1]:2", func(c *Cluster) bool { return c.Host == "::1" && c.Port == 2 }},
+		{"--cluster=", func(c *Cluster) bool { return !c.Enabled() }},
+		{"--routes nats://a:1,,nats://b:c@d:2", func(c *Cluster) bool {
+			return len(c.Routes) == 2 && c.Routes[0].Host == "a:1" && c.Routes[1].User.Username() == "b"
+		}},
+		{"--routes=", func(c *Cluster) bool { return len(c.Routes) == 1 && c.Routes[0].Host == "f:1" }},
+		{"--cluster_name c --cluster_advertise y:3 --no_advertise --connect_retries 5", func(c *Cluster) bool {
+			return c.Name == "c" && c.Advertise == "y:3" && c.NoAdvertise && c.ConnectRetries == 5 && c.Port == 1
+		}},
+		{"--no_advertise=false", func(c *Cluster) bool { return !c.NoAdvertise }},
+	} {
+		f, err := ParseFlags(strings.Fields(test.args))
+		if err != nil {
+			t.Errorf("%s: %v", test.args, err)
+			continue
+		}
+		o, err := Parse("x.conf", []byte(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Apply(o); err != nil {
+			t.Errorf("%s: %v", test.args, err)
+		} else if !test.want(&o.Cluster) || len(o.Later) > 0 {
+			t.Errorf("%s: got %+v", test.args, o.Cluster)
+		}
+	}
+}
+
+func TestWrongClusterFlags(t *testing.T) {
+	const secret = "hunter2"
+	for args, want := range map[string]string{
+		"--cluster 127.0.0.1:6222":                             "--cluster: is no URL; expected the form nats://user:password@host:port",
+		"--cluster nats://h":                                   "--cluster: nats://h has no port; expected the form nats://user:password@host:port",
+		"--cluster nats://u@h:1":                               "--cluster: has a user without a password; expected the form nats://user:password@host:port",
+		"--cluster nats://u:" + secret + "@h:x":                "--cluster: is no URL; expected the form nats://user:password@host:port",
+		"--routes nats://a:1":                                  "--routes: routes need a listener for other servers; expected --cluster nats://host:port, too",
+		"--cluster nats://h:1 --routes nats://a:1,nats://b:x":  "--routes: URL 2 is none with a host; expected the form nats://host:port",
+		"--cluster nats://h:1 --routes a:" + secret + "@b:1":   "--routes: URL 1 is none with a host; expected the form nats://host:port",
+		"--cluster nats://h --routes x":                        "--cluster: nats://h has no port; expected the form nats://user:password@host:port\n--routes: URL 1 is none with a host; expected the form nats://host:port",
+		"--cluster nats://h:70000":                             "--cluster: cluster.port is 70000; expected 1 to 65535, or -1 for any free port",
+		"--cluster_name=_ --cluster nats://h:1":                "--cluster_name: cluster.name: the name _ is reserved; expected another one",
+		"--cluster_advertise a:b:c --cluster nats://h:1 -p -2": "-p: port is -2; expected 1 to 65535, or -1 for any free port\n--cluster_advertise: cluster.cluster_advertise is \"a:b:c\"; expected \"host\" or \"host:port\"",
+	} {
+		f, err := ParseFlags(strings.Fields(args))
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+			continue
+		}
+		o := New()
+		if err = f.Apply(o); err == nil {
+			o.SetDefaults()
+			err = o.Validate()
+		}
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: got\n%v\nwant\n%s", args, err, want)
 		}
 	}
 }

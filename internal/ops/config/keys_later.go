@@ -58,35 +58,6 @@ func checkURLs(v *conflang.Value) string {
 	return ""
 }
 
-func clusterName(v *conflang.Value) string {
-	if strings.Contains(v.Str, " ") {
-		return "the name holds blanks; expected one word"
-	}
-	return ""
-}
-
-var clusterKeys = schema{title: "cluster", keys: append(listenerKeysOf("routes",
-	&key{name: "name", takes: tStr, def: "generated", check: clusterName, doc: "Name of the cluster, the same on all its servers."},
-	linkAuthorization("routes"),
-	&key{name: "routes", takes: tStrs, check: checkURLs, doc: "URLs of other servers of the cluster."},
-	tlsKeyOf(&linkTLSKeys, "routes"),
-	&key{name: "cluster_advertise", alias: []string{"advertise"}, takes: tStr, doc: "Address that other servers are told."},
-	&key{name: "no_advertise", takes: tBool, def: "false", doc: "Do not tell clients the addresses of other servers."},
-	&key{name: "connect_retries", takes: tInt, def: "0", doc: "Attempts to connect to a server learnt from others."},
-	&key{name: "connect_backoff", takes: tBool, def: "false", doc: "Wait longer after each failed attempt."},
-	&key{name: "permissions", takes: tMap, inner: &permissionKeys, open: openPermissions, doc: "Subjects that go over routes: import and export."},
-	&key{name: "pool_size", takes: tInt, def: "3", doc: "Connections between two servers; -1 is one for all."},
-	&key{name: "accounts", takes: tStrOrs, doc: "Accounts with a connection of their own."},
-	compressionKey,
-	&key{name: "ping_interval", takes: tDuration, def: "30s", doc: "Time between two PINGs, at most 30 seconds.", advise: func(v *conflang.Value) string {
-		if duration(v) > 30*time.Second {
-			return "longer than 30s, which is the most for routes; 30s is used"
-		}
-		return ""
-	}},
-	&key{name: "ping_max", takes: tInt, def: "2", doc: "PINGs without an answer."},
-), writeKeys...)}
-
 var gatewayKeys = schema{title: "gateway", keys: append(listenerKeysOf("gateways",
 	&key{name: "name", takes: tStr, check: clusterName, doc: "Name of this cluster."},
 	linkAuthorization("gateways"),

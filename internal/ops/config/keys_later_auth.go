@@ -28,7 +28,6 @@ func linkAuthorization(what string) *key {
 	return &key{name: "authorization", takes: tMap, doc: "Credentials for " + what + ": one user.", inner: &authorizationKeys, open: openAuthBlock,
 		close: func(r *reader, _, child any, _ conflang.Pos) {
 			b := child.(*authBlock)
-			r.checkAuthBlock(b)
 			switch {
 			case len(b.users) > 0:
 				r.fail(b.at, "authorization for %s has users; expected a single user and password", what)

@@ -9,7 +9,6 @@ import (
 )
 
 var laterKeys = []*key{
-	{name: "cluster", takes: tMap, later: laterCluster, reload: true, doc: "Servers that act as one.", inner: &clusterKeys},
 	{name: "gateway", takes: tMap, later: laterGateway, doc: "Other clusters.", inner: &gatewayKeys},
 	{name: "leafnodes", alias: []string{"leaf"}, takes: tMap, later: laterLeaf, reload: true, doc: "Servers at the edge.", inner: &leafKeys},
 	{name: "websocket", alias: []string{"ws"}, takes: tMap, later: laterWebsocket, doc: "Clients over WebSocket.", inner: &websocketKeys},

@@ -19,7 +19,7 @@ func setOpt(f func(r *reader, o *Options, v *conflang.Value)) func(*reader, any,
 // top is the table of the top level. It is a variable of several parts only
 // because files have a limit.
 var top = schema{title: "the configuration", keys: concat(
-	listenerKeys, monitorKeys, logKeys, limitKeys, timingKeys, frontDoorKeys, tenantKeys, laterKeys,
+	listenerKeys, monitorKeys, logKeys, limitKeys, timingKeys, frontDoorKeys, tenantKeys, []*key{clusterKey}, laterKeys,
 )}
 
 func concat(parts ...[]*key) []*key {

@@ -6,6 +6,7 @@ import (
 	"dunlin/internal/base/tlsconf"
 	"dunlin/internal/core/mapping"
 	"dunlin/internal/engine/authn"
+	"dunlin/internal/proto/conflang"
 )
 
 // Account is one entry of the accounts block as far as this version uses it.
@@ -83,6 +84,9 @@ type Options struct {
 	TLS         *tlsconf.Options
 	AllowNonTLS bool
 
+	// Cluster joins this server with others; its zero value stands alone.
+	Cluster Cluster
+
 	// Tenants
 	Accounts        []*Account
 	SystemAccount   string
@@ -94,7 +98,7 @@ type Options struct {
 	FeatureFlags map[string]bool
 
 	// Later lists the keys that were read and understood but belong to areas
-	// this version does not serve yet (cluster, jetstream, ...), in the order
+	// this version does not serve yet (gateway, jetstream, ...), in the order
 	// of the file, each once. The server warns of each at start.
 	Later []string
 	// LaterKeys are the same, each with its place and its area; String gives
@@ -108,4 +112,9 @@ type Options struct {
 	// StoreDir and JetStream: remembered for later areas.
 	JetStream bool
 	StoreDir  string
+
+	// places tells where what Validate looks at was said: by the path of a
+	// key, "user <name>" and "account <name>". Of what stands nowhere, because
+	// a program made the options, there is no entry.
+	places map[string]conflang.Pos
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"dunlin/internal/proto/conflang"
@@ -8,8 +10,8 @@ import (
 
 // Problem is one mistake, or one thing worth a warning, in a configuration.
 type Problem struct {
-	// Pos is where; its zero value means the command line, or the
-	// configuration as a whole.
+	// Pos is where: in a file, or the flag of the command line as File alone.
+	// Its zero value means the configuration as a whole.
 	Pos conflang.Pos
 	Msg string // what is wrong; what was expected
 }
@@ -29,6 +31,20 @@ func (p Problem) String() string {
 // that was found.
 type Problems struct{ List []Problem }
 
+// sortProblems puts those of one file into the order of its lines. Files keep
+// the order in which they were first met.
+func sortProblems(list []Problem) {
+	rank := make(map[string]int)
+	for _, p := range list {
+		if _, ok := rank[p.Pos.File]; !ok {
+			rank[p.Pos.File] = len(rank)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(rank[a.Pos.File], rank[b.Pos.File]), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))
+	})
+}
+
 // Error gives one line a mistake.
 func (p *Problems) Error() string {
 	lines := make([]string, len(p.List))
@@ -41,8 +57,8 @@ func (p *Problems) Error() string {
 // LaterKey is a key that was read and understood, but belongs to an area that
 // this version does not serve yet.
 type LaterKey struct {
-	Path string // "cluster", "accounts.<name>.imports", "--routes" for a flag
-	Area string // "clustering", "JetStream", ...
+	Path string // "jetstream", "accounts.<name>.imports", "--store_dir" for a flag
+	Area string // "gateways", "JetStream", ...
 	Pos  conflang.Pos
 	// digest of what the key says, so that a reload can tell a change.
 	digest string

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +61,7 @@ func Parse(name string, data []byte) (*Options, error) {
 		return nil, &Problems{[]Problem{{conflang.Pos{File: name, Line: 1, Col: 1}, "the configuration is empty; expected at least one key"}}}
 	}
 	r := &reader{o: New()}
+	r.o.places = make(map[string]conflang.Pos)
 	r.o.ConfigFile = name
 	if abs, err := filepath.Abs(name); err == nil {
 		r.o.ConfigFile = abs
@@ -72,12 +72,7 @@ func Parse(name string, data []byte) (*Options, error) {
 	r.block(tree.Root, &top, path{}, r.o)
 	r.finish()
 	if len(r.problems) > 0 {
-		slices.SortStableFunc(r.problems, func(a, b Problem) int {
-			if a.Pos.File != b.Pos.File {
-				return 0 // the order of reading is the order of files
-			}
-			return (a.Pos.Line-b.Pos.Line)*1_000_000 + a.Pos.Col - b.Pos.Col
-		})
+		sortProblems(r.problems)
 		return nil, &Problems{r.problems}
 	}
 	return r.o, nil
@@ -181,6 +176,9 @@ func (r *reader) entry(e *conflang.Entry, k *key, at path, ctx any) {
 		r.fail(v.Pos, "%s", msg)
 		return
 	}
+	if r.inLater == 0 {
+		r.place(at.general, v.Pos)
+	}
 	if k.takes&tSeconds != 0 && k.takes&tInt == 0 && (v.Kind == conflang.Int || v.Kind == conflang.Float) {
 		r.warn(v.Pos, "%s is a bare number, taken as seconds; write a duration such as %q", path, secondsText(v))
 	}
@@ -225,6 +223,27 @@ func (r *reader) entry(e *conflang.Entry, k *key, at path, ctx any) {
 			}
 		}
 	}
+}
+
+// place remembers where a key of the configuration stands, for Validate. What
+// has a name of the user's choice in its path is remembered elsewhere.
+func (r *reader) place(path string, at conflang.Pos) {
+	if strings.Contains(path, "<") {
+		return
+	}
+	r.o.places[path] = at
+	for _, also := range alsoSets[path] {
+		r.o.places[also] = at
+	}
+}
+
+// alsoSets are the keys whose place a key takes over, because it sets the same
+// option.
+var alsoSets = map[string][]string{
+	"listen":         {"host", "port"},
+	"http":           {"http_port"},
+	"https":          {"https_port"},
+	"cluster.listen": {"cluster.host", "cluster.port"},
 }
 
 // switchedOff tells values that ask for nothing, so that no warning is due.

@@ -39,8 +39,8 @@ var startRefuses = map[string]bool{
 	"49-jetstream-cluster-no-routes.conf":       false,
 	"50-jetstream-cluster-no-server-name.conf":  false,
 	"53-jetstream-domain-bad.conf":              false,
-	"56-cluster-compression-bad.conf":           false,
-	"57-pool-size-and-accounts.conf":            false,
+	"56-cluster-compression-bad.conf":           true,
+	"57-pool-size-and-accounts.conf":            true,
 	"58-leaf-remote-no-url.conf":                false,
 	"59-leaf-remote-unknown-account.conf":       false,
 	"61-leaf-and-gateway-need-system.conf":      false,
@@ -51,7 +51,7 @@ var startRefuses = map[string]bool{
 	"73-auth-callout-user-missing.conf":         false,
 	"76-duplicate-key-last-wins.conf":           false,
 	"78-max-traced-neg.conf":                    false,
-	"81-cluster-advertise-bad.conf":             false,
+	"81-cluster-advertise-bad.conf":             true,
 	"82-tab-and-garbage.conf":                   false,
 }
 

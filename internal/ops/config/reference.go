@@ -45,11 +45,11 @@ func (w *referenceWriter) table(s *schema, path string) {
 			names = append(names, "`"+n+"`")
 		}
 		reload := ""
-		if path == "" {
+		switch {
+		case path == "" && k.reload:
+			reload = "yes"
+		case path == "" || k.restart:
 			reload = "restart"
-			if k.reload {
-				reload = "yes"
-			}
 		}
 		doc := k.doc
 		if k.later != "" {
@@ -133,5 +133,5 @@ include "./accounts.conf"       # relative to this file; inside maps, too
 ## Reading the tables
 
 Column *reload*: whether the key may change while the server runs (` + "`dunlin --signal reload`" + `); keys inside a block follow the block's
-rule. Keys marked *Not yet* are read and checked, and the server says once at its start that they have no effect.
+rule, unless they have one of their own. Keys marked *Not yet* are read and checked, and the server says once at its start that they have no effect.
 `

@@ -30,7 +30,6 @@ const (
 
 // areas of keys that this version does not serve yet.
 const (
-	laterCluster   = "clustering"
 	laterGateway   = "gateways"
 	laterLeaf      = "leaf nodes"
 	laterWebsocket = "WebSocket"
@@ -53,8 +52,10 @@ type key struct {
 	doc   string // one sentence, without the names of other servers
 	// reload says that the value may change while the server runs.
 	reload bool
-	secret bool // its value never stands in a message
-	later  string
+	// restart, inside a block that may change, says that this key may not.
+	restart bool
+	secret  bool // its value never stands in a message
+	later   string
 	// words are the only strings that are taken.
 	words []string
 	// check looks at a value of an accepted kind and says what is wrong.
