@@ -293,7 +293,11 @@ func reloadableNames(t *testing.T) (names []string) {
 	walk = func(path []int, typ reflect.Type) {
 		for i := range typ.NumField() {
 			at := append(slices.Clone(path), i)
-			if f := typ.Field(i); f.Type.Kind() == reflect.Struct {
+			f := typ.Field(i)
+			if !f.IsExported() {
+				continue // where options were said, not what
+			}
+			if f.Type.Kind() == reflect.Struct {
 				walk(at, f.Type)
 				continue
 			}

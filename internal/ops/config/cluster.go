@@ -160,7 +160,7 @@ func (c *Cluster) setDefaults(o *Options) {
 	}
 	// The URLs may be shared with who made the options.
 	for i, u := range c.Routes {
-		if u.Port() == "" && u.Hostname() != "" {
+		if u != nil && u.Port() == "" && u.Hostname() != "" {
 			one := *u
 			one.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(DefaultClusterPort))
 			c.Routes[i] = &one
@@ -187,6 +187,9 @@ func (c Cluster) clone() Cluster {
 }
 
 func cloneURL(u *url.URL) *url.URL {
+	if u == nil {
+		return nil
+	}
 	one := *u
 	if u.User != nil {
 		user := *u.User

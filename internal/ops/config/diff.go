@@ -109,7 +109,7 @@ func clusterOptions() []option {
 type routeURLs []*url.URL
 
 func sortedRoutes(urls []*url.URL) routeURLs {
-	sorted := slices.Clone(urls)
+	sorted := slices.DeleteFunc(slices.Clone(urls), func(u *url.URL) bool { return u == nil })
 	slices.SortFunc(sorted, func(a, b *url.URL) int { return strings.Compare(a.String(), b.String()) })
 	return sorted
 }
