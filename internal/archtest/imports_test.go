@@ -15,10 +15,11 @@ var floors = []string{
 // siblings are the imports between rooms of one floor, "importer imported",
 // with a reason each.
 var siblings = map[string]string{
-	"internal/core/account internal/core/mapping": "an account has the table of mappings in force",
-	"internal/core/account internal/core/sublist": "an account has its interest table",
-	"internal/core/sublist internal/core/forward": "a subscription has the kind of its remote end",
-	"internal/peer/client internal/peer/conn":     "conn is what all kinds of remote end share",
+	"internal/core/account internal/core/interest": "an account counts what other servers are told",
+	"internal/core/account internal/core/mapping":  "an account has the table of mappings in force",
+	"internal/core/account internal/core/sublist":  "an account has its interest table",
+	"internal/core/sublist internal/core/forward":  "a subscription has the kind of its remote end",
+	"internal/peer/client internal/peer/conn":      "conn is what all kinds of remote end share",
 }
 
 // guest is a third-party module that may be imported.
@@ -31,6 +32,7 @@ var guests = map[string]guest{
 	"github.com/nats-io/nkeys":            {reason: "identities of users and servers; the format is nkeys' own"},
 	"golang.org/x/crypto":                 {reason: "bcrypt for hashed passwords and tokens"},
 	"golang.org/x/sys":                    {reason: "process statistics, signals and the Windows service API"},
+	"github.com/klauspost/compress":       {reason: "S2, the compression of links between servers"},
 	"github.com/prometheus/client_golang": {reason: "the /metrics exposition format"},
 	"github.com/nats-io/nats.go":          {reason: "the official client, as the counterpart in tests", tests: true},
 	"github.com/cockroachdb/datadriven":   {reason: "tests as scripts", tests: true},

@@ -91,6 +91,7 @@ type Conn struct {
 	nc     net.Conn
 	raw    *netx.Raw // nil: only blocking writes, by a writer goroutine
 	sealed *seal     // TLS; nil in clear
+	packer *packer   // compression of what goes out; nil without
 	group  *task.Group
 	owner  Owner
 	limits *atomic.Pointer[Limits]
@@ -108,8 +109,9 @@ type Conn struct {
 	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	out     Counters      // under mu
 
-	wide       bool  // the reader's: see ReadWide
-	lastActive int64 // of the queue, ns since 1970; under mu
+	wide       bool      // the reader's: see ReadWide
+	unpacker   *unpacker // the reader's: compression of what comes in; nil without
+	lastActive int64     // of the queue, ns since 1970; under mu
 }
 
 // Counters of one direction.

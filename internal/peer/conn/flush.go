@@ -75,11 +75,11 @@ const olderKept = 4
 // writeNow sends older and cur without blocking and releases what is out. left
 // is what the socket did not take, rest its size.
 func (c *Conn) writeNow(older [][]byte, cur []byte) (left [][]byte, rest int64, err error) {
-	if c.sealed != nil {
+	if c.wrapped() {
 		if cur != nil {
 			older = append(older, cur)
 		}
-		if older, err = c.sealed.encrypt(older); err != nil {
+		if older, err = c.wrap(older); err != nil {
 			return older, 0, err
 		}
 		cur = nil
@@ -173,8 +173,8 @@ func (c *Conn) drain(batch [][]byte) {
 		}
 		c.mu.Unlock()
 		var err error
-		if fresh && c.sealed != nil {
-			batch, err = c.encryptQueued(batch)
+		if fresh && c.wrapped() {
+			batch, err = c.wrapQueued(batch)
 		}
 		if err != nil || !c.writeAll(batch) {
 			c.mu.Lock()
@@ -189,10 +189,10 @@ func (c *Conn) drain(batch [][]byte) {
 	}
 }
 
-// encryptQueued encrypts batch and corrects pending by what that adds.
-func (c *Conn) encryptQueued(batch [][]byte) ([][]byte, error) {
+// wrapQueued compresses and encrypts batch and corrects pending by what that adds.
+func (c *Conn) wrapQueued(batch [][]byte) ([][]byte, error) {
 	added := -size(batch)
-	batch, err := c.sealed.encrypt(batch)
+	batch, err := c.wrap(batch)
 	added += size(batch)
 	c.mu.Lock()
 	c.pending += added

@@ -149,6 +149,14 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 		in.endBatch(r)
 		bufpool.Put(in.buf)
 	}()
+	err := c.readPlain(r, in, first)
+	if c.unpacker != nil && err == nil {
+		return c.readPacked(r, in)
+	}
+	return err
+}
+
+func (c *Conn) readPlain(r Consumer, in *inbound, first []byte) error {
 	need := 0
 	if len(first) > 0 {
 		in.fit(len(first), 0)

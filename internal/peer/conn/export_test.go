@@ -1,0 +1,38 @@
+package conn
+
+import "dunlin/internal/base/bufpool"
+
+// Unpack decodes a stream that comes in pieces of size bytes.
+func Unpack(data []byte, size int) (out []byte, err error) {
+	c := &Conn{unpacker: &unpacker{}}
+	in := &inbound{}
+	r := collect{&out}
+	need := 0
+	for len(data) > 0 {
+		n := min(size, len(data))
+		room := c.unpacker.room(n)
+		n = copy(room, data[:n])
+		data = data[n:]
+		c.unpacker.packed = c.unpacker.packed[:len(c.unpacker.packed)+n]
+		if !c.unpack(r, in, &need) {
+			return out, in.err
+		}
+	}
+	return out, nil
+}
+
+// Pack compresses one chunk and drops the frames.
+func Pack(data []byte, level Level) {
+	p := &packer{begun: true}
+	p.level.Store(uint32(level))
+	release(p.pack([][]byte{append(bufpool.Get(len(data)), data...)}))
+}
+
+type collect struct{ to *[]byte }
+
+func (k collect) Consume(buf []byte) (n, need int, ok bool) {
+	*k.to = append(*k.to, buf...)
+	return len(buf), 0, true
+}
+
+func (collect) EndBatch() {}
