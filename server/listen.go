@@ -126,6 +126,9 @@ func (h *host) Slow(*client.Client)    { h.totals.slow.Add(1) }
 func (h *host) Stale(*client.Client)   { h.totals.stale.Add(1) }
 func (h *host) Stalled(*client.Client) { h.totals.stalled.Add(1) }
 
+// InterestChanged has nobody to tell while there are no routes.
+func (h *host) InterestChanged(*account.Account) {}
+
 func (h *host) AuthFailed(*client.Client, error) { h.totals.authFailures.Add(1) }
 
 // Ended folds what the client counted into the totals and remembers it among

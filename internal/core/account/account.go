@@ -3,6 +3,7 @@ package account
 import (
 	"sync/atomic"
 
+	"dunlin/internal/core/interest"
 	"dunlin/internal/core/mapping"
 	"dunlin/internal/core/sublist"
 )
@@ -26,6 +27,8 @@ type Account struct {
 	Name     string
 	IsSystem bool
 	Subs     sublist.Table
+	// Interest is what other servers are told of Subs; nil if there are none.
+	Interest *interest.Ledger
 
 	mappings atomic.Pointer[mapping.Table]
 	limits   atomic.Pointer[Limits]

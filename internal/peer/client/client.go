@@ -50,6 +50,7 @@ type Client struct {
 		now         int64
 		msgs, bytes int64
 		self        bool // has bytes of its own to flush
+		untold      bool // other servers do not know yet what it has subscribed to
 	}
 
 	grant   atomic.Pointer[grant] // nil until authenticated

@@ -49,6 +49,9 @@ type Host interface {
 	Config() *Config
 	// Account by name, nil if there is none.
 	Account(name string) *account.Account
+	// InterestChanged has other servers told of what acc's Interest now says. It is
+	// not called with any lock held, and before later messages of the same client.
+	InterestChanged(acc *account.Account)
 	// Park has the client watched without a goroutine: Resume will be called when
 	// there is something to read. An error means that it is not.
 	Park(c *Client) error

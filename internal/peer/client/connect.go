@@ -199,6 +199,7 @@ func (c *Client) Reauthorize(cfg *Config) bool {
 	c.setGrant(ident, opts)
 	denied := c.revoke(ident.Permissions)
 	c.subsMu.Unlock()
+	c.tell(c.account.Load())
 	c.tellRevoked(denied)
 	return true
 }

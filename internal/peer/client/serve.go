@@ -74,6 +74,9 @@ func (c *Client) EndBatch() {
 		c.inBytes.Add(c.batch.bytes)
 		c.batch.msgs, c.batch.bytes = 0, 0
 	}
+	if c.batch.untold {
+		c.tellBatch()
+	}
 	if c.pub != nil {
 		c.ReadWide(c.pub.FlushAll() <= 2)
 	}
@@ -162,6 +165,7 @@ func (c *Client) ping() {
 func (c *Client) publisher() *broker.Publisher {
 	c.pub = broker.New(c.account.Load(), c.id)
 	c.pub.Origin = c
+	c.pub.Lane = c.lane()
 	c.pub.Now = c.batch.now
 	c.seen = c.grant.Load()
 	c.pub.NoEcho = c.seen.noEcho
@@ -172,6 +176,9 @@ func (c *Client) publisher() *broker.Publisher {
 func (c *Client) publish(m *wire.Msg) {
 	c.batch.msgs++
 	c.batch.bytes += int64(len(m.Body))
+	if c.batch.untold {
+		c.tellBatch()
+	}
 	g := c.seen
 	p := c.pub
 	if p == nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"dunlin/internal/core/account"
+	"dunlin/internal/core/interest"
 	"dunlin/internal/core/perm"
 	"dunlin/internal/core/sublist"
 	"dunlin/internal/proto/subject"
@@ -37,7 +39,9 @@ func (c *Client) subscribe(subj, queue, sid []byte) {
 		s.Filtered = perms.FiltersDelivery(subj, queue)
 		c.own.Add(s)
 		acc.Subs.Insert(s)
+		c.count(acc, s, true)
 		c.subs.Store(int64(c.own.Len()))
+		c.batch.untold = acc.Interest != nil
 	}
 	c.subsMu.Unlock()
 	if full {
@@ -70,6 +74,7 @@ func (c *Client) unsubscribe(sid []byte, max int) {
 		c.Unlock()
 		if !wait {
 			c.remove(s)
+			c.batch.untold = true
 		}
 	}
 	c.subsMu.Unlock()
@@ -83,9 +88,40 @@ func (c *Client) remove(s *sublist.Sub) {
 	c.Unlock()
 	c.own.Remove(s)
 	if acc := c.account.Load(); acc != nil {
-		acc.Subs.Remove(s)
+		if acc.Subs.Remove(s) {
+			c.count(acc, s, false)
+		}
 	}
 	c.subs.Store(int64(c.own.Len()))
+}
+
+// lane of the client: see core/interest.
+func (c *Client) lane() uint8 { return uint8(c.id % interest.Lanes) }
+
+// count notes for other servers that s has come (in) or gone. Under subsMu;
+// they learn it with tell.
+func (c *Client) count(acc *account.Account, s *sublist.Sub, in bool) {
+	switch {
+	case acc.Interest == nil:
+	case in:
+		acc.Interest.Add(s.Subject(), s.Queue(), c.lane())
+	default:
+		acc.Interest.Remove(s.Subject(), s.Queue(), c.lane())
+	}
+}
+
+// tell has other servers learn what has changed in acc. Without any lock.
+func (c *Client) tell(acc *account.Account) {
+	if acc != nil && acc.Interest != nil {
+		c.host.InterestChanged(acc)
+	}
+}
+
+// tellBatch tells what the subscriptions of this batch have changed: before its
+// next message, or who answers that would not know that somebody listens.
+func (c *Client) tellBatch() {
+	c.batch.untold = false
+	c.tell(c.account.Load())
 }
 
 // exhausted ends a subscription that has got all it asked for; called by who
@@ -94,20 +130,34 @@ func (c *Client) exhausted(s *sublist.Sub) {
 	c.subsMu.Lock()
 	c.remove(s)
 	c.subsMu.Unlock()
+	c.tell(c.account.Load())
 }
 
 // dropSubs ends all subscriptions.
 func (c *Client) dropSubs() {
+	acc := c.account.Load()
+	if acc == nil {
+		return
+	}
+	c.dropFrom(acc)
+	c.tell(acc)
+}
+
+func (c *Client) dropFrom(acc *account.Account) {
 	c.subsMu.Lock()
 	defer c.subsMu.Unlock()
-	acc := c.account.Load()
-	if acc == nil || c.own.Len() == 0 {
+	if c.own.Len() == 0 {
 		return
 	}
 	c.Lock()
 	c.own.All(func(s *sublist.Sub) bool { s.Gone = true; return true })
 	c.Unlock()
-	c.own.All(func(s *sublist.Sub) bool { acc.Subs.Remove(s); return true })
+	c.own.All(func(s *sublist.Sub) bool {
+		if acc.Subs.Remove(s) {
+			c.count(acc, s, false)
+		}
+		return true
+	})
 	c.own.Reset()
 	c.subs.Store(0)
 }
