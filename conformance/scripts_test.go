@@ -18,7 +18,7 @@ import (
 )
 
 // scriptsMin is the number of scripts below which the suite has lost some.
-const scriptsMin = 150
+const scriptsMin = 600
 
 // patience is how long one step of a script waits. The longest thing that any
 // script waits for is a timer of about three seconds.

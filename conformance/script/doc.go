@@ -4,11 +4,17 @@
 // Does not own: what a step does (package session) or what a server answers
 // (the golden transcripts).
 //
-// Options of open and join: tls (upgrade after INFO), tlsfirst, cert=NAME (a
+// Options of open and join: at=cluster (another port), tls (upgrade after INFO), tlsfirst, cert=NAME (a
 // client certificate), noverify, maxtls=1.2, suite=NAME, curve=NAME, raw (do not
 // wait for INFO), nopong (leave the server's PINGs unanswered and show them),
 // rcvbuf=BYTES, prefix="bytes sent before anything else". Of join and connect:
 // nkey=NAME (sign the nonce), stdsig (in standard base64), badsig, proxykey=NAME.
+//
+// Options of peer and accept: name=N (the server played, if not that of the
+// connection), cluster=C, dynamic, pool=N, idx=N, account=A, compression=MODE, s2 (what
+// follows INFO is compressed), ip=URL, urls=HOST:PORT,.., user, pass, show (record the
+// handshake), mute (accept without sending INFO); the JSON is merged into INFO. What
+// servers tell each other in the system account is left out.
 //
 // # Format
 //
@@ -42,6 +48,9 @@
 //	until /path "regexp"            poll a monitoring page until it matches
 //	reason A B                      the reason the server gives for the closed connection
 //	signal NAME                     hup, usr1, usr2, term, int or kill
+//	peer A [options] [{json}]       dial the route port, take INFO, send CONNECT, INFO, PING as a server; up to the PONG
+//	accept A [options] [{json}]     take a connection that the server dialed (a route to @peer@), send INFO
+//	logged "regexp"                 wait for a line of the server's log, record its groups
 //	exit                            wait for the end of the process, record its status
 //	refused                         wait until the client port refuses connections
 //	reload: / reload-refused:       new configuration, SIGHUP, and wait for it to be taken or refused
@@ -49,5 +58,5 @@
 //
 // In sent bytes and quoted options \r \n \t \f \v \\ \" and \xNN are escapes, and
 // <<x*300>> stands for 300 times x. In everything @name@ stands for a value of
-// the session: @port@, @http@, @https@, @certs@, @pin:client@, @dir@, @nkey:alice@, @bcrypt:secret@.
+// the session: @port@, @cluster@, @peer@, @http@, @https@, @certs@, @pin:client@, @dir@, @nkey:alice@, @bcrypt:secret@.
 package script

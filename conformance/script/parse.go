@@ -153,7 +153,7 @@ func (p *parser) step(verb Verb, source, rest string) {
 		return
 	}
 	s := Step{Line: p.next, Verb: verb, Source: source, Options: map[string]string{}}
-	if i := strings.IndexByte(rest, '{'); i >= 0 && (verb == Join || verb == Connect) {
+	if i := strings.IndexByte(rest, '{'); i >= 0 && (verb == Join || verb == Connect || verb == Peer || verb == Accept) {
 		s.JSON, rest = rest[i:], rest[:i]
 	}
 	words, err := split(rest)

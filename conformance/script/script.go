@@ -3,6 +3,7 @@ package script
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,9 @@ const (
 	Signal       Verb = "signal"
 	Exit         Verb = "exit"
 	Refused      Verb = "refused"
+	Peer         Verb = "peer"
+	Accept       Verb = "accept"
+	Logged       Verb = "logged"
 	StartRefused Verb = "start-refused"
 )
 
@@ -88,10 +92,16 @@ var forms = map[Verb]form{
 	Signal:       {words: 1},
 	Exit:         {},
 	Refused:      {},
+	Peer:         {conns: true, options: append(slices.Clone(peerOptions), dialOptions...)},
+	Accept:       {conns: true, options: append(slices.Clone(peerOptions), "nopong", "mute")},
+	Logged:       {words: 1},
 	StartRefused: {},
 }
 
-var dialOptions = []string{"tls", "tlsfirst", "raw", "nopong", "rcvbuf", "prefix", "cert", "maxtls", "suite", "curve", "noverify"}
+// peerOptions are what a server that the script plays says of itself.
+var peerOptions = []string{"name", "cluster", "dynamic", "pool", "idx", "account", "compression", "ip", "urls", "user", "pass", "s2", "show"}
+
+var dialOptions = []string{"at", "tls", "tlsfirst", "raw", "nopong", "rcvbuf", "prefix", "cert", "maxtls", "suite", "curve", "noverify"}
 
 // Step is one line of a script, or one run of sends.
 type Step struct {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net"
@@ -25,7 +26,9 @@ type conn struct {
 	client uint64 // id the server gave, 0 if unknown
 	nonce  string // of the INFO
 
-	write sync.Mutex // the reader answers PINGs
+	write   sync.Mutex // the reader answers PINGs
+	midline bool       // what was sent last is not the end of a line
+	owed    int        // PONGs held back until it is
 
 	mu      sync.Mutex
 	events  []transcript.Event
@@ -47,6 +50,26 @@ func (c *conn) send(data []byte) {
 	// what is read.
 	_ = c.stream.SetWriteDeadline(time.Now().Add(writeWithin))
 	_, _ = c.stream.Write(data)
+	c.midline = !bytes.HasSuffix(data, []byte("\n"))
+	if !c.midline && c.owed > 0 {
+		_, _ = c.stream.Write(bytes.Repeat(pong, c.owed))
+		c.owed = 0
+	}
+}
+
+var pong = []byte("PONG\r\n")
+
+// answer sends a PONG, but never into the middle of what the script sends.
+func (c *conn) answer() {
+	c.write.Lock()
+	held := c.midline
+	if held {
+		c.owed++
+	}
+	c.write.Unlock()
+	if !held {
+		c.send(pong)
+	}
 }
 
 func (c *conn) push(e transcript.Event) {
@@ -73,7 +96,10 @@ func (c *conn) read() {
 			return
 		}
 		if c.answers && e.Line == "PING" {
-			c.send([]byte("PONG\r\n"))
+			c.answer()
+			continue
+		}
+		if systemLine.MatchString(e.Line) {
 			continue
 		}
 		c.learn(e)

@@ -19,11 +19,7 @@ const infoMax = 1 << 20
 // open dials and takes what comes first. The events are what the script sees
 // of it: the INFO, or a refusal.
 func (r *run) open(s script.Step, name string) (*conn, []transcript.Event) {
-	c := &conn{name: name, answers: !s.Has("nopong"), change: make(chan struct{}, 1), done: make(chan struct{})}
-	if old := r.conns[name]; old != nil {
-		old.end()
-	}
-	delete(r.conns, name)
+	c := r.newConn(s, name)
 	socket, err := r.dial(s)
 	if err != nil {
 		return c, []transcript.Event{{Note: "connect refused"}}
@@ -58,8 +54,19 @@ func (r *run) open(s script.Step, name string) (*conn, []transcript.Event) {
 		}
 		events = append(events, first)
 	}
-	c.startReading()
+	if !s.Has("bare") { // else the caller begins, when it has changed the stream
+		c.startReading()
+	}
 	return c, events
+}
+
+// newConn takes the place of a connection of the same name.
+func (r *run) newConn(s script.Step, name string) *conn {
+	if old := r.conns[name]; old != nil {
+		old.end()
+	}
+	delete(r.conns, name)
+	return &conn{name: name, answers: !s.Has("nopong"), change: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // rest takes all up to the close after a first line that is no INFO.
@@ -87,8 +94,12 @@ func (r *run) dial(s script.Step) (net.Conn, error) {
 	// The health page may say ok a moment before the client port is open.
 	var socket net.Conn
 	var err error
+	at := "port"
+	if s.Has("at") {
+		at = s.Options["at"]
+	}
 	r.poll(func() bool {
-		socket, err = d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.ports["port"]))
+		socket, err = d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.ports[at]))
 		return !errors.Is(err, syscall.ECONNREFUSED)
 	})
 	return socket, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -45,7 +46,8 @@ type run struct {
 	conns    map[string]*conn
 	patience time.Duration
 	lines    []string
-	failed   error // the first thing that is wrong with script or machine
+	listener net.Listener // for routes the server dials; nil if it has none
+	failed   error        // the first thing that is wrong with script or machine
 }
 
 // Run starts the server in dir, goes through the script and stops the server.
@@ -54,7 +56,7 @@ type run struct {
 func Run(ctx context.Context, env Env, s *script.Script, dir string) (Result, error) {
 	r := &run{env: env, script: s, dir: dir, conns: map[string]*conn{}, ports: map[string]int{}, patience: env.Patience, values: map[string]string{"dir": dir, "certs": env.PKI.Dir}}
 	named := map[int]string{}
-	for _, name := range []string{"port", "http", "https"} {
+	for _, name := range []string{"port", "http", "https", "cluster", "peer"} {
 		port, err := target.FreePort()
 		if err != nil {
 			return Result{}, err
@@ -64,6 +66,12 @@ func Run(ctx context.Context, env Env, s *script.Script, dir string) (Result, er
 	r.norm = transcript.NewNormaliser(named)
 	for _, m := range s.Masks {
 		r.norm.Mask(m.Pattern, m.Text)
+	}
+	if err := r.listen(); err != nil {
+		return Result{}, err
+	}
+	if r.listener != nil {
+		defer r.listener.Close()
 	}
 	if err := r.start(ctx); err != nil {
 		return Result{}, err

@@ -24,6 +24,7 @@ var steps = map[script.Verb]func(*run, script.Step){
 	script.Group: (*run).group, script.Tally: (*run).tally, script.Flood: (*run).flood,
 	script.HTTP: (*run).http, script.Until: (*run).until, script.Reason: (*run).reason,
 	script.Signal: (*run).signal, script.Exit: (*run).exit, script.Refused: (*run).refused,
+	script.Peer: (*run).peer, script.Accept: (*run).accept, script.Logged: (*run).logged,
 	script.Reload: (*run).reload, script.ReloadRefused: (*run).reload, script.StartRefused: (*run).exit,
 }
 

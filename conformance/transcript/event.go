@@ -78,7 +78,7 @@ func Read(r *bufio.Reader) (Event, error) {
 	}
 	e := Event{Line: strings.TrimRight(string(line), "\r\n")}
 	switch e.Op() {
-	case "MSG", "HMSG":
+	case "MSG", "HMSG", "RMSG", "LMSG":
 		return payload(e, r)
 	}
 	return e, nil

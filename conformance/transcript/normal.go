@@ -48,7 +48,8 @@ func (n *Normaliser) Text(s string) string {
 
 // Render gives the lines of what one connection got between two steps.
 // Deliveries of one message to several subscriptions of the connection have no
-// order in the protocol; such a run is sorted.
+// order in the protocol; such a run is sorted. So is a run of interest that a
+// route announces: it comes out of a table.
 func (n *Normaliser) Render(events []Event) []string {
 	lines := make([]string, len(events))
 	for i, e := range events {
@@ -66,7 +67,18 @@ func (n *Normaliser) Render(events []Event) []string {
 }
 
 func sameMessage(a, b Event) bool {
+	if interest(a) && a.Op() == b.Op() {
+		return true
+	}
 	return a.IsMsg() && b.IsMsg() && a.Subject() == b.Subject() && a.Sid() != "" && string(a.Payload) == string(b.Payload)
+}
+
+func interest(e Event) bool {
+	switch e.Op() {
+	case "RS+", "RS-", "LS+", "LS-":
+		return true
+	}
+	return false
 }
 
 // Line renders one event.
@@ -78,6 +90,8 @@ func (n *Normaliser) Line(e Event) string {
 		return "<bytes> " + n.Text(show([]byte(e.Line)))
 	case e.Op() == "INFO":
 		return "INFO " + n.Text(n.info(strings.TrimPrefix(e.Line, "INFO ")))
+	case e.Op() == "CONNECT":
+		return "CONNECT " + n.Text(n.connect(strings.TrimPrefix(e.Line, "CONNECT ")))
 	case e.IsMsg():
 		return n.Text(printable(e.Line) + " " + show(e.Payload))
 	}
@@ -118,6 +132,7 @@ func (n *Normaliser) info(text string) string {
 		return "<no JSON: " + err.Error() + "> " + show([]byte(text))
 	}
 	delete(fields, "dunlin")
+	delete(fields, "dunlin_lanes")
 	delete(fields, "git_commit")
 	form := func(key string, re *regexp.Regexp) {
 		if s, ok := fields[key].(string); ok && re.MatchString(s) {
@@ -127,6 +142,7 @@ func (n *Normaliser) info(text string) string {
 	form("server_id", serverID)
 	form("xkey", curveKey)
 	form("nonce", nonce)
+	form("route_acc_add_reqid", nonce)
 	if s, ok := fields["go"].(string); ok && strings.HasPrefix(s, "go1.") {
 		fields["go"] = "<go>"
 	}
@@ -146,6 +162,23 @@ func (n *Normaliser) info(text string) string {
 			fields[key] = n.urls(urls)
 		}
 	}
+	return sortedJSON(fields)
+}
+
+// connect masks the CONNECT of a server that dials, and sorts its keys.
+func (n *Normaliser) connect(text string) string {
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(text), &fields); err != nil {
+		return "<no JSON: " + err.Error() + "> " + show([]byte(text))
+	}
+	if s, ok := fields["name"].(string); ok && serverID.MatchString(s) {
+		fields["name"] = "<server_id>"
+	}
+	delete(fields, "dunlin_lanes")
+	return sortedJSON(fields)
+}
+
+func sortedJSON(fields map[string]any) string {
 	// json.Marshal would write < as an escape.
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
