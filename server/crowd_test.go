@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -137,53 +138,119 @@ func TestOutOfFiles(t *testing.T) {
 	a.Want("MSG still 1 4", "back")
 }
 
-// TestMemoryBeforeLogin: a thousand clients that have sent 4 KB and are not
-// done hold less than 16 KB each. In the middle of a TLS handshake it is a
-// little more: 8 KB is the stack that crypto/tls needs there.
+// TestMemoryBeforeLogin: a thousand clients that have sent something and are
+// not done hold less than 16 KB each, until crypto/tls has a hello to work on:
+// what it keeps of that, with the stack it has needed, is more.
 func TestMemoryBeforeLogin(t *testing.T) {
 	testkit.NothingLeft(t)
-	const many = 1000
-	begun := `CONNECT {"user":"a","pass":"` + strings.Repeat("p", 4000)
-	// A record of 4,100 bytes, of which the last ones do not come.
-	hello := "\x16\x03\x01\x10\x04\x01\x00\x10\x00\x03\x03" + strings.Repeat("h", 4000)
 	ca := testkit.NewAuthority(t)
-	for _, kind := range []string{"in clear", "TLS"} {
-		t.Run(kind, func(t *testing.T) {
+	begun := `CONNECT {"user":"a","pass":"` + strings.Repeat("p", 4000)
+	hello := helloOf(t, ca.Client())
+	for _, kind := range []struct {
+		name        string
+		secure      bool
+		text        string                // is sent in two parts
+		then        func(*testkit.Client) // happens after that
+		least, most int64                 // bytes; less than least is too little to be true
+	}{
+		{name: "in clear", text: begun, least: 2000, most: 16 << 10},
+		{name: "silent when TLS starts", secure: true, least: 2000, most: 16 << 10},
+		// A record of 4,100 bytes, of which the last ones do not come.
+		{name: "half a hello", secure: true, text: "\x16\x03\x01\x10\x04\x01\x00\x10\x00\x03\x03" + strings.Repeat("h", 4000), least: 2000, most: 16 << 10},
+		{name: "nearly the longest hello", secure: true, text: "\x16\x03\x01\x1f\xfb\x01\x00\x1f\xf7\x03\x03" + strings.Repeat("h", 8000), least: 4000, most: 16 << 10},
+		{name: "a hello", secure: true, text: hello, least: 4000, most: 48 << 10},
+		{name: "TLS and no CONNECT", secure: true, then: func(c *testkit.Client) { c.Secure(ca.Client()) }, least: 4000, most: 32 << 10},
+		{name: "TLS and a header that claims 16 KB", secure: true, then: func(c *testkit.Client) {
+			raw := c.Conn
+			c.Secure(ca.Client())
+			c.Conn = raw
+			c.Send("\x17\x03\x03\x40\x00")
+		}, least: 4000, most: 32 << 10},
+		{name: "TLS and half a CONNECT", secure: true, then: func(c *testkit.Client) {
+			c.Secure(ca.Client())
+			c.Send(begun)
+		}, least: 4000, most: 36 << 10},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
 			var order childOrder
 			withUsers(&order.Options, "a")
 			order.Options.Auth.Timeout = time.Hour
-			text, most := begun, int64(16<<10)
-			if kind == "TLS" {
+			if kind.secure {
 				withTLS(&order.Options, ca.Issue("server")).TLS.Timeout = time.Hour
-				text, most = hello, 18<<10
 			}
-			if race {
-				most *= 2 // it makes stacks larger
-			}
-			s := startChild(t, order)
-			before := s.memory()
-			for i := range many {
-				c := testkit.Dial(t, s.addr)
+			each := held(t, order, kind.most, func(c *testkit.Client, i int) {
 				// In two parts, so that a buffer is kept from one to the next.
-				at := 100 + i
-				c.Send(text[:at])
-				c.Send(text[at:])
-			}
-			testkit.Eventually(t, "the server has read everything", func() bool { return unread(t, s.addr) == 0 })
-			var each int64
-			// What was read last may still be in a large buffer for a moment.
-			if !testkit.Within(testkit.Patience, func() bool {
-				each = (s.memory() - before) / many
-				return each < most
-			}) {
-				t.Errorf("%d bytes for a client that is not logged in, the bound is %d", each, most)
-			}
-			if each < 4000/2 {
+				at := min(1+i, len(kind.text))
+				c.Send(kind.text[:at])
+				c.Send(kind.text[at:])
+				if kind.then != nil {
+					kind.then(c)
+				}
+			})
+			if each < kind.least {
 				t.Errorf("%d bytes each: too little to be true", each)
 			}
 			t.Logf("%d bytes each", each)
 		})
 	}
+}
+
+// held is what a server holds for each of many clients that do begin and then
+// nothing more; not more than most.
+func held(t *testing.T, order childOrder, most int64, begin func(c *testkit.Client, i int)) (each int64) {
+	t.Helper()
+	const many = 1000
+	if race {
+		most *= 2 // it makes stacks larger
+	}
+	s := startChild(t, order)
+	before := s.memory()
+	for i := range many {
+		begin(testkit.Dial(t, s.addr), i)
+	}
+	testkit.Eventually(t, "the server has read everything", func() bool { return unread(t, s.addr) == 0 })
+	// What was read last may still be in a large buffer for a moment.
+	if !testkit.Within(testkit.Patience, func() bool {
+		each = (s.memory() - before) / many
+		return each < most
+	}) {
+		t.Errorf("%d bytes for a client that is not logged in, the bound is %d", each, most)
+	}
+	return each
+}
+
+// TestTooLongHello: a client whose handshake is longer than any needs to be is
+// sent away as soon as it says so, and the log tells why.
+func TestTooLongHello(t *testing.T) {
+	testkit.NothingLeft(t)
+	var order childOrder
+	ca := testkit.NewAuthority(t)
+	withTLS(&order.Options, ca.Issue("server")).TLS.Timeout = time.Hour
+	s := startChild(t, order)
+	for i, text := range []string{
+		"\x16\x03\x01\x40\x00",
+		"\x16\x03\x01\x10\x00\x01\x00\x1f\xfc\x03\x03" + strings.Repeat("h", 4090) + "\x16\x03\x01\x10\x00",
+		helloOf(t, ca.Client()) + "\x17\x03\x03\x40\x00",
+	} {
+		c := testkit.Dial(t, s.addr)
+		c.Send(text)
+		testkit.Eventually(t, "the log says why", func() bool { return s.logged("the TLS handshake is too long: over 8192 bytes") == i+1 })
+		c.Rest() // returns when the server has closed it
+	}
+}
+
+// helloOf is the first thing a TLS client sends.
+func helloOf(t *testing.T, cfg *tls.Config) string {
+	t.Helper()
+	a, b := net.Pipe()
+	defer func() { _, _ = a.Close(), b.Close() }()
+	go func() { _ = tls.Client(a, cfg).Handshake() }() // ends with the pipe
+	buf := make([]byte, 16<<10)
+	n, err := b.Read(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(buf[:n])
 }
 
 // unread is how many bytes wait in the system for the server at addr.

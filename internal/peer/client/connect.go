@@ -81,6 +81,7 @@ func (c *Client) login(opts *wire.Connect, implicit bool) bool {
 		return false
 	}
 	c.connected = true
+	c.Known()
 	c.adopt()
 	c.startPingTimer(!implicit)
 	return true

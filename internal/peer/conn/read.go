@@ -17,7 +17,10 @@ const (
 	// system calls and wake-ups. With many targets the queues of all of them
 	// together would fall out of the cache.
 	readWide = 128 << 10
-	readMin  = 512 // the buffer of an idle connection that has to hold one
+	// strangerMax is of one read through TLS before the peer is known: what it has
+	// begun and does not end stays in that buffer.
+	strangerMax = 4 << 10
+	readMin     = 512 // the buffer of an idle connection that has to hold one
 )
 
 // Consumer takes what has been read.
@@ -260,7 +263,11 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 			}
 		}
 		want = readMin
-		if n == len(free) {
+		switch {
+		case n < len(free):
+		case c.stranger():
+			want = strangerMax
+		default:
 			want = readMax
 		}
 		if c.sealed != nil && c.sealed.waiting() {

@@ -21,21 +21,16 @@ type seal struct {
 // collector stands between tls.Conn and the socket.
 type collector struct {
 	net.Conn
-	prefix []byte // was read before TLS began
+	records *records // nil once the peer is known; the reader's
 
 	mu      sync.Mutex
 	collect bool // after the handshake
-	records [][]byte
+	ready   [][]byte
 }
 
 func (u *collector) Read(p []byte) (int, error) {
-	if len(u.prefix) > 0 {
-		n := copy(p, u.prefix)
-		u.prefix = u.prefix[n:]
-		if len(u.prefix) == 0 {
-			u.prefix = nil
-		}
-		return n, nil
+	if u.records != nil {
+		return u.records.Read(p)
 	}
 	return u.Conn.Read(p)
 }
@@ -47,21 +42,21 @@ func (u *collector) Write(p []byte) (int, error) {
 		return u.Conn.Write(p)
 	}
 	n := len(p)
-	if last := len(u.records) - 1; last >= 0 {
-		if b := u.records[last]; cap(b)-len(b) >= n {
-			u.records[last] = append(b, p...)
+	if last := len(u.ready) - 1; last >= 0 {
+		if b := u.ready[last]; cap(b)-len(b) >= n {
+			u.ready[last] = append(b, p...)
 			return n, nil
 		}
 	}
-	u.records = append(u.records, append(bufpool.Get(max(n, 2048)), p...))
+	u.ready = append(u.ready, append(bufpool.Get(max(n, 2048)), p...))
 	return n, nil
 }
 
 func (u *collector) take() [][]byte {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	r := u.records
-	u.records = nil
+	r := u.ready
+	u.ready = nil
 	return r
 }
 
@@ -70,7 +65,7 @@ func (u *collector) take() [][]byte {
 func (s *seal) waiting() bool {
 	s.under.mu.Lock()
 	defer s.under.mu.Unlock()
-	return len(s.under.records) > 0
+	return len(s.under.ready) > 0
 }
 
 // encrypt turns chunks into records and releases chunks. Only who holds the
@@ -102,11 +97,20 @@ func (s *seal) farewell(raw *netx.Raw) {
 // blocks until the handshake is done, timeout has passed or the connection is
 // closed; nothing may be sent meanwhile.
 func (c *Conn) StartTLS(cfg *tls.Config, timeout time.Duration, prefix []byte) error {
-	under := &collector{Conn: c.nc, prefix: prefix}
-	t := tls.Server(under, cfg)
+	most := shakeMax
+	if cfg.ClientAuth != tls.NoClientCert {
+		most = shakeCertsMax
+	}
+	under := &collector{Conn: c.nc, records: newRecords(c.nc, prefix, most)}
 	if err := c.deadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
+	// crypto/tls begins when there is something for it to do: until then there is
+	// neither its state nor its stack.
+	if err := under.records.wait(); err != nil {
+		return err
+	}
+	t := tls.Server(under, cfg)
 	// Close ends the handshake by a deadline. A context would do it, too, with
 	// a goroutine for every handshake.
 	if err := t.Handshake(); err != nil {
@@ -115,6 +119,7 @@ func (c *Conn) StartTLS(cfg *tls.Config, timeout time.Duration, prefix []byte) e
 	if err := c.deadline(time.Time{}); err != nil {
 		return err
 	}
+	under.records.shaken()
 	under.mu.Lock()
 	under.collect = true
 	under.mu.Unlock()
@@ -123,6 +128,17 @@ func (c *Conn) StartTLS(cfg *tls.Config, timeout time.Duration, prefix []byte) e
 	c.mu.Unlock()
 	return nil
 }
+
+// Known says that the peer is no stranger any more: room for what its records
+// claim to be long may be made at once. Only the reader may call it.
+func (c *Conn) Known() {
+	if c.stranger() && c.sealed.under.records.between() {
+		c.sealed.under.records = nil
+	}
+}
+
+// stranger reports whether the peer speaks TLS and is not known yet.
+func (c *Conn) stranger() bool { return c.sealed != nil && c.sealed.under.records != nil }
 
 // deadline sets one without undoing the one that Close has set.
 func (c *Conn) deadline(d time.Time) error {
