@@ -18,7 +18,7 @@ var siblings = map[string]string{
 	"internal/core/account internal/core/interest": "an account counts what other servers are told",
 	"internal/core/account internal/core/mapping":  "an account has the table of mappings in force",
 	"internal/core/account internal/core/sublist":  "an account has its interest table",
-	"internal/core/mesh internal/core/interest":   "the lanes of a connection",
+	"internal/core/mesh internal/core/interest":    "the lanes of a connection",
 	"internal/core/sublist internal/core/forward":  "a subscription has the kind of its remote end",
 	"internal/peer/client internal/peer/conn":      "conn is what all kinds of remote end share",
 }

@@ -1,0 +1,419 @@
+package routewire
+
+import (
+	"bytes"
+
+	"dunlin/internal/proto/wire"
+)
+
+// Op is the kind of an operation.
+type Op uint8
+
+// The operations of a route. OpNone: more bytes are needed, or what was passed
+// over means nothing here.
+const (
+	OpNone Op = iota
+	OpMsg
+	OpInterest   // RS+, LS+
+	OpNoInterest // RS-, LS-
+	OpPing
+	OpPong
+	OpInfo
+	OpConnect
+	OpOK
+	OpErr
+)
+
+// What a Parser can complain of, beside what wire has.
+var (
+	ErrMsgArgs      = &wire.Error{Detail: "a message needs an account, a subject, perhaps reply and queues, and its sizes"}
+	ErrMsgSize      = &wire.Error{Detail: "a message has sizes that are missing, not numbers, or a header larger than the whole"}
+	ErrInterestArgs = &wire.Error{Detail: "interest needs an account, a subject, and perhaps a queue with its weight"}
+)
+
+// Parser cuts what a server sends into operations. The settings may be changed
+// between calls. Subjects and names are not checked: they are words, no more.
+type Parser struct {
+	MaxControlLine int  // bytes of one line, the verb included
+	MaxPayload     int  // bytes of header and payload; < 0 = no limit
+	Own            bool // the connection belongs to one account, which no line names
+	LeafOrigin     bool // LS+ and LS- begin with the cluster that they come from
+
+	// Need is, after OpNone, the length the buffer must have before another call
+	// can succeed; 0 if that is not known yet.
+	Need int
+
+	Account []byte   // of messages and interest; nil with Own
+	Origin  []byte   // cluster of the leaf node, of LMSG, LS+, LS-; else nil
+	Msg     wire.Msg // of OpMsg
+	Queues  [][]byte // of OpMsg: the groups it is for, beside plain subscribers
+	Subject []byte   // of interest
+	Queue   []byte   // of interest; nil if there is none
+	Weight  int      // of interest with a queue; 1 unless told
+	Arg     []byte   // of OpInfo, OpConnect, OpErr
+
+	// The last line of a message without reply and queues, and what it said: a
+	// busy publisher repeats itself.
+	last    [lastMax]byte
+	lastLen int
+	said    line
+
+	words [][]byte
+	tail  []byte // memory for messages whose line is not in one piece
+}
+
+// line is what the line of a message says, as offsets into it.
+type line struct {
+	accAt, accEnd   int
+	subjAt, subjEnd int
+	tailAt          int
+	header, size    int
+	own             bool
+}
+
+// lastMax is the longest line that is remembered.
+const lastMax = 256
+
+// Next takes one operation off the front of buf: n bytes were consumed. n > 0
+// with OpNone means that bytes without meaning were passed over.
+func (p *Parser) Next(buf []byte) (op Op, n int, err error) {
+	p.Need = 0
+	if p.lastLen > 0 && len(buf) >= p.lastLen && p.said.own == p.Own && string(buf[:p.lastLen]) == string(p.last[:p.lastLen]) {
+		return p.again(buf)
+	}
+	end := bytes.IndexByte(buf, '\n') + 1
+	if end == 0 {
+		if len(buf) > p.MaxControlLine {
+			return OpNone, 0, wire.ErrControlLine
+		}
+		if len(buf) > 0 && !mayBegin(buf) {
+			return OpNone, 0, wire.ErrUnknownOp
+		}
+		return OpNone, 0, nil
+	}
+	if end > p.MaxControlLine {
+		return OpNone, 0, wire.ErrControlLine
+	}
+	args := buf[:end-1]
+	if n := len(args); n > 0 && args[n-1] == '\r' {
+		args = args[:n-1]
+	}
+	i := 0
+	for i < len(args) && args[i] != ' ' && args[i] != '\t' {
+		i++
+	}
+	return p.operation(buf, end, args[:i], args[i:])
+}
+
+// operation carries on with a line of buf[:end].
+func (p *Parser) operation(buf []byte, end int, verb, args []byte) (Op, int, error) {
+	switch kindOf(verb) {
+	case verbRMsg:
+		return p.message(buf, end, args, false, false)
+	case verbHMsg:
+		return p.message(buf, end, args, false, true)
+	case verbLMsg:
+		return p.message(buf, end, args, true, true)
+	case verbRSPlus:
+		return p.interest(OpInterest, end, args, false)
+	case verbRSMinus:
+		return p.interest(OpNoInterest, end, args, false)
+	case verbLSPlus:
+		return p.interest(OpInterest, end, args, true)
+	case verbLSMinus:
+		return p.interest(OpNoInterest, end, args, true)
+	case verbPing:
+		return OpPing, end, nil
+	case verbPong:
+		return OpPong, end, nil
+	case verbOK:
+		return OpOK, end, nil
+	case verbInfo:
+		p.Arg = bytes.TrimSpace(args)
+		return OpInfo, end, nil
+	case verbConnect:
+		p.Arg = bytes.TrimSpace(args)
+		return OpConnect, end, nil
+	case verbErr:
+		p.Arg = bytes.Trim(args, " \t'")
+		return OpErr, end, nil
+	case verbGateway:
+		return OpNone, end, nil
+	}
+	return OpNone, 0, wire.ErrUnknownOp
+}
+
+type verb uint8
+
+const (
+	verbUnknown verb = iota
+	verbRMsg
+	verbHMsg
+	verbLMsg
+	verbRSPlus
+	verbRSMinus
+	verbLSPlus
+	verbLSMinus
+	verbPing
+	verbPong
+	verbOK
+	verbInfo
+	verbConnect
+	verbErr
+	verbGateway // A+ and A- mean something between gateways only
+)
+
+var verbs = []struct {
+	text string
+	verb verb
+}{
+	{"RMSG", verbRMsg}, {"HMSG", verbHMsg}, {"RS+", verbRSPlus}, {"RS-", verbRSMinus}, {"PING", verbPing}, {"PONG", verbPong},
+	{"LMSG", verbLMsg}, {"LS+", verbLSPlus}, {"LS-", verbLSMinus}, {"INFO", verbInfo}, {"CONNECT", verbConnect},
+	{"-ERR", verbErr}, {"+OK", verbOK}, {"A+", verbGateway}, {"A-", verbGateway},
+}
+
+func kindOf(text []byte) verb {
+	for i := range verbs {
+		if v := &verbs[i]; v.text == string(text) {
+			return v.verb
+		}
+	}
+	for i := range verbs { // servers do not write small letters, and may
+		if v := &verbs[i]; len(v.text) == len(text) && bytes.EqualFold([]byte(v.text), text) {
+			return v.verb
+		}
+	}
+	return verbUnknown
+}
+
+// mayBegin reports whether buf, which has no line's end, may become an
+// operation.
+func mayBegin(buf []byte) bool {
+	for i := range verbs {
+		text := verbs[i].text
+		n := min(len(buf), len(text))
+		if !bytes.EqualFold(buf[:n], []byte(text[:n])) {
+			continue
+		}
+		if len(buf) <= len(text) {
+			return true
+		}
+		switch buf[len(text)] {
+		case ' ', '\t', '\r':
+			return true
+		}
+	}
+	return false
+}
+
+// split cuts args at blanks into p.words.
+func (p *Parser) split(args []byte) [][]byte {
+	p.words = p.words[:0]
+	start := -1
+	for i := 0; i <= len(args); i++ {
+		if i < len(args) && args[i] != ' ' && args[i] != '\t' {
+			if start < 0 {
+				start = i
+			}
+			continue
+		}
+		if start >= 0 {
+			p.words = append(p.words, args[start:i])
+			start = -1
+		}
+	}
+	return p.words
+}
+
+// interest reads "[origin] [account] subject [queue [weight]]".
+func (p *Parser) interest(op Op, end int, args []byte, leaf bool) (Op, int, error) {
+	w := p.split(args)
+	p.Account, p.Origin, p.Queue, p.Weight = nil, nil, nil, 1
+	if leaf && (op == OpInterest || p.LeafOrigin) {
+		if len(w) == 0 {
+			return OpNone, 0, ErrInterestArgs
+		}
+		p.Origin, w = w[0], w[1:]
+	}
+	if !p.Own {
+		if len(w) == 0 {
+			return OpNone, 0, ErrInterestArgs
+		}
+		p.Account, w = w[0], w[1:]
+	}
+	switch {
+	case len(w) == 1:
+	case len(w) == 2 && op == OpNoInterest:
+		p.Queue = w[1]
+	case len(w) == 3 && op == OpInterest:
+		if p.Weight = number(w[2]); p.Weight < 0 {
+			return OpNone, 0, ErrInterestArgs
+		}
+		p.Queue = w[1]
+	default:
+		return OpNone, 0, ErrInterestArgs
+	}
+	p.Subject = w[0]
+	return op, end, nil
+}
+
+// message reads "[origin] [account] subject [middle] [header] size". The middle
+// is a reply subject, "| queue …" or "+ reply queue …".
+func (p *Parser) message(buf []byte, end int, args []byte, leaf, header bool) (Op, int, error) {
+	w := p.split(args)
+	sizes, names := 1, 1
+	if header {
+		sizes++
+	}
+	if leaf {
+		names++
+	}
+	if !p.Own {
+		names++
+	}
+	if len(w) < names+sizes {
+		return OpNone, 0, ErrMsgArgs
+	}
+	said := line{size: number(w[len(w)-1])}
+	if header {
+		said.header = number(w[len(w)-2])
+	}
+	if said.size < 0 || said.header < 0 || said.header > said.size {
+		return OpNone, 0, ErrMsgSize
+	}
+	p.Origin, p.Account = nil, nil
+	if leaf {
+		p.Origin, w = w[0], w[1:]
+	}
+	if !p.Own {
+		p.Account, w = w[0], w[1:]
+	}
+	m := &p.Msg
+	m.Subject, m.Header, m.Reply, p.Queues = w[0], said.header, nil, nil
+	plain, ok := p.middle(w[1 : len(w)-sizes])
+	if !ok {
+		return OpNone, 0, ErrMsgArgs
+	}
+	// In the usual spelling what follows the subject is what follows the sid in MSG.
+	rest := 0
+	for _, word := range w[1:] {
+		rest += len(word) + 1
+	}
+	at := func(word []byte) int { return cap(buf) - cap(word) }
+	said.subjAt = at(w[0])
+	said.subjEnd, said.tailAt = said.subjAt+len(w[0]), said.subjAt+len(w[0])+1
+	whole := plain && said.tailAt+rest+1 == end && buf[end-2] == '\r' && (said.header > 0) == header
+	if !whole {
+		return p.respelled(buf, end, m, said)
+	}
+	if m.Reply == nil && !leaf && end <= lastMax {
+		if !p.Own {
+			said.accAt = at(p.Account)
+			said.accEnd = said.accAt + len(p.Account)
+		}
+		said.own = p.Own
+		p.lastLen, p.said = copy(p.last[:], buf[:end]), said
+	}
+	return p.body(buf, end, said)
+}
+
+// middle takes what stands between subject and sizes.
+func (p *Parser) middle(w [][]byte) (plain, ok bool) {
+	switch {
+	case len(w) == 0:
+		return true, true
+	case len(w[0]) == 1 && w[0][0] == '+':
+		if len(w) < 2 {
+			return false, false
+		}
+		p.Msg.Reply, p.Queues = w[1], w[2:]
+		return false, true
+	case len(w[0]) == 1 && w[0][0] == '|':
+		if len(w) < 2 {
+			return false, false
+		}
+		p.Queues = w[1:]
+		return false, true
+	}
+	p.Msg.Reply = w[0]
+	return true, len(w) == 1
+}
+
+// again recognises the line of the message before.
+func (p *Parser) again(buf []byte) (Op, int, error) {
+	said := &p.said
+	p.Origin, p.Account, p.Queues = nil, nil, nil
+	if !p.Own {
+		p.Account = buf[said.accAt:said.accEnd]
+	}
+	m := &p.Msg
+	m.Subject, m.Reply, m.Header = buf[said.subjAt:said.subjEnd], nil, said.header
+	return p.body(buf, p.lastLen, *said)
+}
+
+// whole reports whether the payload behind the line buf[:end] is there.
+func (p *Parser) whole(buf []byte, end, size int) (total int, err error) {
+	if p.MaxPayload >= 0 && size > p.MaxPayload {
+		return 0, wire.ErrMaxPayload
+	}
+	total = end + size + 2
+	if len(buf) < total {
+		p.Need = total
+		return 0, nil
+	}
+	if buf[total-2] != '\r' || buf[total-1] != '\n' {
+		return 0, wire.ErrUnknownOp
+	}
+	return total, nil
+}
+
+// body completes a message whose line is as MSG has it.
+func (p *Parser) body(buf []byte, end int, said line) (Op, int, error) {
+	total, err := p.whole(buf, end, said.size)
+	if total == 0 {
+		return OpNone, 0, err
+	}
+	m := &p.Msg
+	m.Body, m.Tail, m.Copied = buf[end:end+said.size], buf[said.tailAt:total], false
+	return OpMsg, total, nil
+}
+
+// tailKept is the largest block of memory that is kept for such messages.
+const tailKept = 64 << 10
+
+// respelled completes a message whose line says more than MSG does.
+func (p *Parser) respelled(buf []byte, end int, m *wire.Msg, said line) (Op, int, error) {
+	total, err := p.whole(buf, end, said.size)
+	if total == 0 {
+		return OpNone, 0, err
+	}
+	header := -1
+	if said.header > 0 {
+		header = said.header
+	}
+	if cap(p.tail) > tailKept {
+		p.tail = nil
+	}
+	p.tail = wire.AppendTail(p.tail[:0], m.Reply, header, said.size)
+	p.tail = append(p.tail, buf[end:total]...)
+	m.Body, m.Tail, m.Copied = buf[end:end+said.size], p.tail, true
+	return OpMsg, total, nil
+}
+
+// maxDigits bounds a number to what fits into 32 bits with room to spare.
+const maxDigits = 9
+
+// number reads digits; -1 if b is anything else or too long.
+func number(b []byte) int {
+	if len(b) == 0 || len(b) > maxDigits {
+		return -1
+	}
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
