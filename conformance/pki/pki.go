@@ -78,6 +78,8 @@ func entries() []entry {
 	email.EmailAddresses = []string{"ann@example.com"}
 	dns.DNSNames = []string{"bob.example.com"}
 	uri.URIs = []*url.URL{{Scheme: "spiffe", Host: "example.com", Path: "/carl"}}
+	both := server // for servers that dial servers
+	both.ExtKeyUsage = append(append([]x509.ExtKeyUsage{}, serverUse...), clientUse...)
 	expired := client(subject("late"))
 	expired.NotAfter = time.Now().Add(-time.Hour)
 	return []entry{
@@ -85,6 +87,7 @@ func entries() []entry {
 		{name: "otherca", signer: "otherca", tmpl: ca("other authority")},
 		{name: "server", signer: "ca", tmpl: server},
 		{name: "server-rsa", signer: "ca", rsa: true, tmpl: server},
+		{name: "both", signer: "ca", tmpl: both},
 		{name: "second", signer: "ca", tmpl: second},
 		{name: "client", signer: "ca", tmpl: client(subject("alice", "unit"))},
 		{name: "email", signer: "ca", tmpl: email},
