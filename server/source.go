@@ -14,7 +14,9 @@ import (
 	"dunlin/internal/base/version"
 	"dunlin/internal/core/account"
 	"dunlin/internal/core/mapping"
+	"dunlin/internal/core/perm"
 	"dunlin/internal/core/sublist"
+	"dunlin/internal/ops/config"
 	"dunlin/internal/ops/monitor"
 	"dunlin/internal/peer/client"
 	"dunlin/internal/proto/sysapi"
@@ -61,6 +63,7 @@ func (s *source) Varz(v *sysapi.Varz) {
 	if o.WriteTimeout != "default" {
 		v.WriteTimeout = o.WriteTimeout
 	}
+	v.Cluster = clusterVarz(o)
 	v.Start = s.start
 	v.ConfigDigest = o.ConfigDigest
 	v.Tags, v.Metadata, v.FeatureFlags = o.Tags, o.Metadata, featureFlags(o.FeatureFlags)
@@ -236,6 +239,54 @@ func (s *source) Sublist(name string) (st sysapi.SublistStats) {
 		st.NumRemoves += removes
 	}
 	return st
+}
+
+// Routes is empty until the server joins clusters.
+func (s *source) Routes() []sysapi.RouteInfo { return nil }
+
+// RouteSubs is empty as Routes is.
+func (s *source) RouteSubs(uint64) iter.Seq[[]monitor.Sub] {
+	return func(func([]monitor.Sub) bool) {}
+}
+
+func (s *source) RoutePermissions() (imports, exports *sysapi.SubjectPermission) {
+	shown := func(p *perm.Subjects) *sysapi.SubjectPermission {
+		if p == nil {
+			return nil
+		}
+		return &sysapi.SubjectPermission{Allow: p.Allow, Deny: p.Deny}
+	}
+	c := &s.opts.Load().Cluster
+	if !c.Enabled() || c.Permissions == nil {
+		return nil, nil
+	}
+	return shown(c.Permissions.Import), shown(c.Permissions.Export)
+}
+
+// clusterVarz is what the configuration says of the cluster. The name, if it
+// was made up, and the port, if any free one was taken, are not in it.
+func clusterVarz(o *Options) (v sysapi.ClusterVarz) {
+	c := &o.Cluster
+	if !c.Enabled() {
+		return v
+	}
+	v = sysapi.ClusterVarz{
+		Name: c.Name, Host: c.Host, Port: c.Port, PoolSize: c.PoolSize,
+		AuthTimeoutSeconds: c.AuthTimeout.Seconds(), TLSTimeoutSeconds: config.DefaultTLSTimeout.Seconds(),
+	}
+	for _, u := range c.Routes {
+		v.URLs = append(v.URLs, u.Host)
+	}
+	if c.TLS != nil {
+		v.TLSTimeoutSeconds, v.TLSRequired, v.TLSVerify = c.TLS.Timeout.Seconds(), true, true
+	}
+	if c.WriteDeadline != o.WriteDeadline {
+		v.WriteDeadlineNanos = int64(c.WriteDeadline)
+	}
+	if c.WriteTimeout != "default" {
+		v.WriteTimeout = c.WriteTimeout
+	}
+	return v
 }
 
 func (s *source) SystemAccount() string {

@@ -24,17 +24,6 @@ func checked(w http.ResponseWriter, r *http.Request, flags ...string) (ok bool) 
 	return p.err == nil
 }
 
-func (h *Handler) routez(w http.ResponseWriter, r *http.Request) {
-	p := params{values: r.URL.Query()}
-	if p.flagOrDetail("subs"); p.err != nil {
-		refuse(w, p.err)
-		return
-	}
-	var v sysapi.Varz
-	h.source.Varz(&v)
-	h.reply(w, http.StatusOK, sysapi.Routez{ID: v.ID, Name: v.Name, Now: time.Now().UTC(), Routes: []sysapi.Unserved{}})
-}
-
 func (h *Handler) gatewayz(w http.ResponseWriter, r *http.Request) {
 	p := params{values: r.URL.Query()}
 	p.flagOrDetail("subs")

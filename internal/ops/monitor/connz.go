@@ -362,40 +362,42 @@ func (q *connQuery) write(src Source, out *stream, row *shown, now time.Time) er
 }
 
 func (q *connQuery) writeOpenSubs(src Source, out *stream, id uint64) error {
-	begun := false
+	list := subList{detail: q.detail}
 	for batch := range src.ConnSubs(id) {
-		var err error
-		if begun, err = q.writeBatch(out, batch, "", begun); err != nil {
+		if err := list.write(out, batch); err != nil {
 			return err
 		}
 	}
-	if begun {
-		out.json.EndArray()
-	}
+	list.end(out)
 	return nil
 }
 
 func (q *connQuery) writeClosedSubs(out *stream, closed *Closed) error {
-	begun := false
+	list := subList{detail: q.detail, account: closed.Account}
 	for batch := range slices.Chunk(closed.Subs, BatchMax) {
-		var err error
-		if begun, err = q.writeBatch(out, batch, closed.Account, begun); err != nil {
+		if err := list.write(out, batch); err != nil {
 			return err
 		}
 	}
-	if begun {
-		out.json.EndArray()
-	}
+	list.end(out)
 	return nil
 }
 
-// writeBatch writes some subscriptions, and before the first of them the key
-// of the list, which is left out if there are none. The account is told for
-// closed connections only, as recorded.
-func (q *connQuery) writeBatch(out *stream, batch []Sub, account string, begun bool) (bool, error) {
-	if !begun && len(batch) > 0 {
-		begun = true
-		if q.detail {
+// subList writes the subscriptions of one connection: their subjects, or with
+// detail all of them. The account is told for closed connections only, as
+// recorded.
+type subList struct {
+	detail  bool
+	account string
+	begun   bool
+}
+
+// write writes some subscriptions, and before the first of them the key of
+// the list, which is left out if there are none.
+func (l *subList) write(out *stream, batch []Sub) error {
+	if !l.begun && len(batch) > 0 {
+		l.begun = true
+		if l.detail {
 			out.json.Key("subscriptions_list_detail")
 		} else {
 			out.json.Key("subscriptions_list")
@@ -403,15 +405,21 @@ func (q *connQuery) writeBatch(out *stream, batch []Sub, account string, begun b
 		out.json.Array()
 	}
 	for i := range batch {
-		if !q.detail {
+		if !l.detail {
 			out.json.String(batch[i].Subject)
 			continue
 		}
 		d := subDetail(&batch[i])
-		d.Account, d.AccountTag = account, account
+		d.Account, d.AccountTag = l.account, l.account
 		out.json.Sub(&d)
 	}
-	return begun, out.step()
+	return out.step()
+}
+
+func (l *subList) end(out *stream) {
+	if l.begun {
+		out.json.EndArray()
+	}
 }
 
 func subDetail(s *Sub) sysapi.SubDetail {

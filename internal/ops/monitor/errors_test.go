@@ -101,7 +101,7 @@ func TestUnknownAndHarmlessParameters(t *testing.T) {
 		"/connz?state=", "/connz?state=OPEN", "/connz?filter_subject=zz", "/connz?filter_subject=%3E..",
 		"/subsz?zzz=1", "/subsz?test=", "/subsz?test=foo.x", "/subsz?test=a%20b", "/subsz?subs=0&test=x", "/subsz?limit=-1", "/subsz?offset=-1",
 		"/accountz?acc=", "/accstatz?unused=", "/accstatz?accs=A", "/jsz?acc=NOPE", "/jsz?streams=1&config=1", "/jsz?leader_only=1",
-		"/routez?subs=detail", "/routez?subs=1", "/gatewayz?accs=1&subs=detail", "/gatewayz?gw_name=X", "/leafz?subs=1&acc=A",
+		"/routez?zzz=1", "/routez?subs=", "/routez?subs=0", "/gatewayz?accs=1&subs=detail", "/gatewayz?gw_name=X", "/leafz?subs=1&acc=A",
 		"/healthz?js-enabled-only=1", "/healthz?account=A&stream=ORD&consumer=D",
 	} {
 		w := get(h, target)

@@ -20,6 +20,10 @@ type fake struct {
 	sublists map[string]sysapi.SublistStats
 	accounts map[string]sysapi.AccountInfo
 	stats    map[string]sysapi.AccountStat
+
+	routes           []sysapi.RouteInfo
+	routeSubs        map[uint64][]Sub
+	imports, exports *sysapi.SubjectPermission
 }
 
 func newFake() *fake {
@@ -81,6 +85,14 @@ func (f *fake) Subscriptions(account string) iter.Seq[[]Sub] {
 }
 
 func (f *fake) Sublist(account string) sysapi.SublistStats { return f.sublists[account] }
+
+func (f *fake) Routes() []sysapi.RouteInfo { return slices.Clone(f.routes) }
+
+func (f *fake) RouteSubs(id uint64) iter.Seq[[]Sub] { return batches(f.routeSubs[id]) }
+
+func (f *fake) RoutePermissions() (imports, exports *sysapi.SubjectPermission) {
+	return f.imports, f.exports
+}
 
 func (f *fake) Accounts() []string {
 	var names []string

@@ -83,6 +83,29 @@ func subOf(d sysapi.SubDetail) Sub {
 	return Sub{Account: d.Account, Subject: d.Subject, Queue: d.Queue, Sid: d.Sid, Msgs: d.Msgs, Max: d.Max, ConnID: d.Cid}
 }
 
+type recordedRoutez struct {
+	sysapi.Routez
+	Routes []sysapi.RouteInfo `json:"routes"`
+}
+
+// withRoutes lays out what a recording of /routez?subs=detail shows.
+func (f *fake) withRoutes(t *testing.T, name string) {
+	t.Helper()
+	r := decode[recordedRoutez](t, name)
+	if len(r.Routes) == 0 {
+		t.Fatalf("%s shows no routes", name)
+	}
+	f.varz.ID, f.varz.Name, f.imports, f.exports = r.ID, r.Name, r.Import, r.Export
+	f.routeSubs = map[uint64][]Sub{}
+	for _, route := range r.Routes {
+		for _, d := range route.SubsDetail {
+			f.routeSubs[route.Rid] = append(f.routeSubs[route.Rid], subOf(d))
+		}
+		route.Uptime, route.Idle, route.SubsDetail = 0, 0, nil
+		f.routes = append(f.routes, route)
+	}
+}
+
 // clusterState lays out the state that the recordings in "cluster" show.
 func clusterState(t *testing.T) *fake {
 	f := newFake()
@@ -108,6 +131,7 @@ func clusterState(t *testing.T) *fake {
 	for _, name := range []string{"$G", "SYS"} {
 		f.accounts[name] = sysapi.AccountInfo{}
 	}
+	f.withRoutes(t, "cluster/routez-subs-detail.json")
 	for name, file := range map[string]string{"A": "cluster/accountz-acc.json", "B": "cluster/accountz-acc-B.json"} {
 		f.accounts[name] = *decode[sysapi.Accountz](t, file).Account
 	}
@@ -150,7 +174,7 @@ func get(h http.Handler, target string) *httptest.ResponseRecorder {
 var moving = []string{"now", "uptime", "idle", "mem", "cpu", "cores", "gomaxprocs", "go", "dunlin"}
 
 // anyOrder are the lists whose order nats-server leaves to chance.
-var anyOrder = []string{"subscriptions_list", "subscriptions_list_detail", "accounts", "account_statz"}
+var anyOrder = []string{"subscriptions_list", "subscriptions_list_detail", "routes", "accounts", "account_statz"}
 
 // flatten writes JSON as one line a value, "path = value", in the order of the
 // text; moving values are written as their type.
@@ -254,6 +278,9 @@ func TestAnswersAreThoseOfTheRecordings(t *testing.T) {
 		"/accountz?acc=B":                              "accountz-acc-B.json",
 		"/accstatz":                                    "accstatz.json",
 		"/accstatz?unused=1":                           "accstatz-unused.json",
+		"/routez":                                      "routez.json",
+		"/routez?subs=1":                               "routez-subs.json",
+		"/routez?subs=detail":                          "routez-subs-detail.json",
 	} {
 		sameAnswer(t, h, target, "cluster/"+file)
 	}
@@ -300,6 +327,73 @@ func TestVarzAddsOnlyTheProductsOwnVersion(t *testing.T) {
 	head, tail, _ := strings.Cut(added, "\n")
 	if _, gotTail, _ := strings.Cut(got, "\n"); gotTail != tail {
 		t.Errorf("after %q:\n%s", head, difference(gotTail, tail))
+	}
+}
+
+// "routes" is a server with one other, permissions, a pinned account, TLS and
+// compression. Below gateway and leaf, which it does not have, the recorded
+// /varz also showed the write deadline of the cluster; that is taken out.
+func TestRoutesWithPermissions(t *testing.T) {
+	f := newFake()
+	f.varz = decode[sysapi.Varz](t, "routes/varz.json")
+	f.withRoutes(t, "routes/routez-subs-detail.json")
+	h := New(Config{Source: f})
+	sameAnswer(t, h, "/routez", "routes/routez.json")
+	sameAnswer(t, h, "/routez?subs=true", "routes/routez-subs.json")
+	sameAnswer(t, h, "/routez?subs=detail", "routes/routez-subs-detail.json")
+	sameAnswer(t, h, "/varz", "routes/varz.json")
+}
+
+func TestRoutesAreInTheOrderOfTheirIDsAndTellTheirPlaceInThePool(t *testing.T) {
+	f := newFake()
+	for i, id := range []uint64{9, 3, 7} {
+		route := sysapi.RouteInfo{Rid: id, Start: time.Now().Add(-90 * time.Second), LastActivity: time.Now().Add(-2 * time.Second)}
+		if i > 0 {
+			route.PoolIndex = new(int)
+			*route.PoolIndex = i - 1
+		}
+		f.routes = append(f.routes, route)
+	}
+	var got recordedRoutez
+	if err := json.Unmarshal(get(New(Config{Source: f}), "/routez").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.NumRoutes != 3 || len(got.Routes) != 3 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, want := range []struct {
+		id    uint64
+		index string
+	}{{3, "0"}, {7, "1"}, {9, "none"}} {
+		index := "none"
+		if got.Routes[i].PoolIndex != nil {
+			index = fmt.Sprint(*got.Routes[i].PoolIndex)
+		}
+		if got.Routes[i].Rid != want.id || index != want.index {
+			t.Errorf("route %d is %d with index %s, want %d with %s", i, got.Routes[i].Rid, index, want.id, want.index)
+		}
+		if up, idle := time.Duration(got.Routes[i].Uptime), time.Duration(got.Routes[i].Idle); up < 90*time.Second || idle < 2*time.Second || idle > time.Minute {
+			t.Errorf("uptime %s, idle %s", up, idle)
+		}
+	}
+}
+
+// A route may have told of very much interest: what is held of it while it is
+// written is one batch.
+func TestRoutesWithMuchInterest(t *testing.T) {
+	const subs = 20_000
+	f := newFake()
+	f.routes = []sysapi.RouteInfo{{Rid: 1, NumSubs: subs}, {Rid: 2}}
+	f.routeSubs = map[uint64][]Sub{}
+	for i := range subs {
+		f.routeSubs[1] = append(f.routeSubs[1], Sub{Subject: fmt.Sprintf("s.%d", i)})
+	}
+	var got recordedRoutez
+	if err := json.Unmarshal(get(New(Config{Source: f}), "/routez?subs=1").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Routes) != 2 || len(got.Routes[0].Subs) != subs || got.Routes[0].Subs[subs-1] != fmt.Sprintf("s.%d", subs-1) || got.Routes[1].Subs != nil {
+		t.Errorf("%d routes, %d subscriptions", len(got.Routes), len(got.Routes[0].Subs))
 	}
 }
 

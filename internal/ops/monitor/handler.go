@@ -63,7 +63,7 @@ func New(c Config) *Handler {
 	h.counted("/subsz", h.limited(h.subsz))
 	h.counted("/accountz", h.limited(h.accountz))
 	h.counted("/accstatz", h.limited(h.accstatz))
-	h.counted("/routez", h.routez)
+	h.counted("/routez", h.limited(h.routez))
 	h.counted("/gatewayz", h.gatewayz)
 	h.counted("/leafz", h.leafz)
 	h.counted("/jsz", h.jsz)

@@ -33,13 +33,26 @@ type Source interface {
 	// Closed is the ring of connections that have closed.
 	Closed() *Ring
 
-	// Subscriptions yields every subscription of an account, or of all with
-	// "", in batches as ConnSubs does. The order is the same from one call to
+	// Subscriptions yields every subscription of this server's clients in an
+	// account, or in all with "", in batches as ConnSubs does. The order is the same from one call to
 	// the next as far as nothing changed, since paging relies on it.
 	Subscriptions(account string) iter.Seq[[]Sub]
 	// Sublist describes the interest table of an account, or of all together
-	// with ""; zero if there is no such account.
+	// with ""; zero if there is no such account. Unlike the list above it
+	// counts what other servers asked for, too.
 	Sublist(account string) sysapi.SublistStats
+
+	// Routes takes a snapshot of the connections to other servers of the
+	// cluster, in any order: every field but Uptime and Idle. Texts and
+	// permissions must not be written to later.
+	Routes() []sysapi.RouteInfo
+	// RouteSubs yields the interest that a route has told, as ConnSubs does;
+	// none if it is not open any more. Sid is "R <account> <subject>", with
+	// " <queue>" behind it for a queue group, and without the account on a
+	// route that carries a single one.
+	RouteSubs(id uint64) iter.Seq[[]Sub]
+	// RoutePermissions are those of the cluster's configuration, nil for none.
+	RoutePermissions() (imports, exports *sysapi.SubjectPermission)
 
 	// SystemAccount is the name of the system account, "" for none.
 	SystemAccount() string

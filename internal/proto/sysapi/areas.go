@@ -5,15 +5,6 @@ import "time"
 // The answers of endpoints whose area this server does not serve yet, as a
 // nats-server without that feature gives them.
 
-// Routez is the answer of /routez.
-type Routez struct {
-	ID        string     `json:"server_id"`
-	Name      string     `json:"server_name"`
-	Now       time.Time  `json:"now"`
-	NumRoutes int        `json:"num_routes"`
-	Routes    []Unserved `json:"routes"`
-}
-
 // Gatewayz is the answer of /gatewayz.
 type Gatewayz struct {
 	ID       string              `json:"server_id"`

@@ -13,7 +13,8 @@
 //
 // Invariants:
 //   - Field names and their order are those that monitoring tools read from
-//     nats-server 2.15. The only added field is Varz.Dunlin. The tests compare
+//     nats-server 2.15. The only added fields are Varz.Dunlin
+//     and RouteInfo.PoolIndex. The tests compare
 //     each shape with a recording.
 //   - What Writer writes is byte for byte what encoding/json would write with
 //     the same indentation.

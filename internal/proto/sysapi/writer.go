@@ -175,6 +175,31 @@ func (w *Writer) optInt(key string, v int64) {
 	}
 }
 
+func (w *Writer) optStrings(key string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	w.Key(key)
+	w.Array()
+	for _, s := range list {
+		w.String(s)
+	}
+	w.EndArray()
+}
+
+// times writes the three texts that connections of every kind have.
+func (w *Writer) times(rtt RTT, uptime, idle Age) {
+	w.quoted("rtt")
+	w.Buf, _ = rtt.AppendText(w.Buf) // cannot fail, as the next two
+	w.Buf = append(w.Buf, '"')
+	w.quoted("uptime")
+	w.Buf, _ = uptime.AppendText(w.Buf)
+	w.Buf = append(w.Buf, '"')
+	w.quoted("idle")
+	w.Buf, _ = idle.AppendText(w.Buf)
+	w.Buf = append(w.Buf, '"')
+}
+
 // quoted writes a key and the opening quote of its text.
 func (w *Writer) quoted(key string) {
 	w.Key(key)
@@ -184,6 +209,7 @@ func (w *Writer) quoted(key string) {
 
 func (w *Writer) keyInt(key string, v int64)      { w.Key(key); w.Int(v) }
 func (w *Writer) keyUint(key string, v uint64)    { w.Key(key); w.Uint(v) }
+func (w *Writer) keyBool(key string, v bool)      { w.Key(key); w.Bool(v) }
 func (w *Writer) keyString(key, s string)         { w.Key(key); w.String(s) }
 func (w *Writer) keyTime(key string, t time.Time) { w.Key(key); w.Time(t) }
 func (w *Writer) keyFloat(key string, v float64)  { w.Key(key); w.Float(v) }
@@ -217,15 +243,7 @@ func (w *Writer) ConnHead(c *ConnInfo) {
 		w.keyTime("stop", *c.Stop)
 	}
 	w.optString("reason", c.Reason)
-	w.quoted("rtt")
-	w.Buf, _ = c.RTT.AppendText(w.Buf) // cannot fail, as the next two
-	w.Buf = append(w.Buf, '"')
-	w.quoted("uptime")
-	w.Buf, _ = c.Uptime.AppendText(w.Buf)
-	w.Buf = append(w.Buf, '"')
-	w.quoted("idle")
-	w.Buf, _ = c.Idle.AppendText(w.Buf)
-	w.Buf = append(w.Buf, '"')
+	w.times(c.RTT, c.Uptime, c.Idle)
 	w.keyInt("pending_bytes", c.PendingBytes)
 	w.keyInt("in_msgs", c.InMsgs)
 	w.keyInt("out_msgs", c.OutMsgs)
@@ -255,14 +273,7 @@ func (w *Writer) ConnTail(c *ConnInfo) {
 	w.optString("jwt", c.JWT)
 	w.optString("issuer_key", c.IssuerKey)
 	w.optString("name_tag", c.NameTag)
-	if len(c.Tags) > 0 {
-		w.Key("tags")
-		w.Array()
-		for _, t := range c.Tags {
-			w.String(t)
-		}
-		w.EndArray()
-	}
+	w.optStrings("tags", c.Tags)
 	w.optString("mqtt_client", c.MQTTClient)
 	w.EndObject()
 }
@@ -277,6 +288,64 @@ func (w *Writer) peerCerts(certs []TLSPeerCert) {
 		w.EndObject()
 	}
 	w.EndArray()
+}
+
+// RoutezHead begins the answer of /routez up to and without its list, which is
+// written under the key "routes"; EndObject ends the answer.
+func (w *Writer) RoutezHead(r *Routez) {
+	w.Object()
+	w.keyString("server_id", r.ID)
+	w.keyString("server_name", r.Name)
+	w.keyTime("now", r.Now)
+	w.optPermission("import", r.Import)
+	w.optPermission("export", r.Export)
+	w.keyInt("num_routes", int64(r.NumRoutes))
+	w.Key("routes")
+}
+
+// RouteHead begins one route and writes what stands before its subscriptions.
+// Subs and SubsDetail are not looked at, as in ConnHead.
+func (w *Writer) RouteHead(r *RouteInfo) {
+	w.Object()
+	w.keyUint("rid", r.Rid)
+	w.keyString("remote_id", r.RemoteID)
+	w.keyString("remote_name", r.RemoteName)
+	w.keyBool("did_solicit", r.DidSolicit)
+	w.keyBool("is_configured", r.IsConfigured)
+	w.keyString("ip", r.IP)
+	w.keyInt("port", int64(r.Port))
+	w.keyTime("start", r.Start)
+	w.keyTime("last_activity", r.LastActivity)
+	w.times(r.RTT, r.Uptime, r.Idle)
+	w.optPermission("import", r.Import)
+	w.optPermission("export", r.Export)
+	w.keyInt("pending_size", r.PendingBytes)
+	w.keyInt("in_msgs", r.InMsgs)
+	w.keyInt("out_msgs", r.OutMsgs)
+	w.keyInt("in_bytes", r.InBytes)
+	w.keyInt("out_bytes", r.OutBytes)
+	w.keyUint("subscriptions", uint64(r.NumSubs))
+}
+
+// RouteTail writes what stands behind the subscriptions and ends the route.
+func (w *Writer) RouteTail(r *RouteInfo) {
+	w.optString("account", r.Account)
+	w.optString("compression", r.Compression)
+	if r.PoolIndex != nil {
+		w.keyInt("pool_index", int64(*r.PoolIndex))
+	}
+	w.EndObject()
+}
+
+func (w *Writer) optPermission(key string, p *SubjectPermission) {
+	if p == nil {
+		return
+	}
+	w.Key(key)
+	w.Object()
+	w.optStrings("allow", p.Allow)
+	w.optStrings("deny", p.Deny)
+	w.EndObject()
 }
 
 // Sub writes one subscription.
