@@ -20,6 +20,7 @@ var siblings = map[string]string{
 	"internal/core/account internal/core/sublist":  "an account has its interest table",
 	"internal/core/mesh internal/core/interest":    "the lanes of a connection",
 	"internal/core/sublist internal/core/forward":  "a subscription has the kind of its remote end",
+	"internal/proto/routewire internal/proto/wire": "a message is the same on a route",
 	"internal/peer/client internal/peer/conn":      "conn is what all kinds of remote end share",
 }
 
