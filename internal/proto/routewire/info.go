@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"strconv"
 
 	"dunlin/internal/proto/wire"
 )
@@ -19,7 +17,7 @@ type Info struct {
 	Version        string    `json:"version"`
 	Proto          int       `json:"proto"`
 	GitCommit      string    `json:"git_commit,omitempty"`
-	Go             string    `json:"go"`
+	Go             string    `json:"go,omitempty"`
 	Host           string    `json:"host"`
 	Port           int       `json:"port"`
 	Headers        bool      `json:"headers"`
@@ -43,10 +41,10 @@ type Info struct {
 	LNOCU          bool      `json:"lnocu,omitempty"`
 	LN             bool      `json:"ln,omitempty"`
 	InfoOnConnect  bool      `json:"info_on_connect,omitempty"`
-	RoutePoolSize  int       `json:"route_pool_size,omitempty"`
-	RoutePoolIdx   int       `json:"route_pool_idx,omitempty"`
-	RouteAccount   string    `json:"route_account,omitempty"`
-	RouteAccReqID  string    `json:"route_acc_add_reqid,omitempty"`
+	PoolSize       int       `json:"route_pool_size,omitempty"`
+	PoolIdx        int       `json:"route_pool_idx,omitempty"`
+	Account        string    `json:"route_account,omitempty"`
+	AccAddReqID    string    `json:"route_acc_add_reqid,omitempty"`
 	GossipMode     byte      `json:"gossip_mode,omitempty"`
 	Gateway        string    `json:"gateway,omitempty"`
 	GatewayURL     string    `json:"gateway_url,omitempty"`
@@ -80,86 +78,51 @@ type Connect struct {
 	Lang string `json:"lang,omitempty"` // clients say it, servers do not
 }
 
-// ErrJSON begins the complaint about INFO or CONNECT that is no JSON object.
-var ErrJSON = errors.New("the argument is not a JSON object of the expected form")
-
-// ParseInfo reads the argument of INFO. Unknown fields are ignored.
+// ParseInfo reads the argument of INFO. Unknown fields are ignored. The error
+// is a *wire.Error.
 func ParseInfo(arg []byte) (*Info, error) {
 	info := new(Info)
-	if err := parse(arg, info); err != nil {
-		return nil, fmt.Errorf("INFO: %w", err)
+	if err := decode(arg, info); err != nil {
+		return nil, &wire.Error{Detail: "INFO: " + err.Error()}
 	}
 	return info, nil
 }
 
-// ParseConnect reads the argument of CONNECT.
+// ParseConnect reads the argument of CONNECT. The error is a *wire.Error.
 func ParseConnect(arg []byte) (*Connect, error) {
 	c := new(Connect)
-	if err := parse(arg, c); err != nil {
-		return nil, fmt.Errorf("CONNECT: %w", err)
+	if err := decode(arg, c); err != nil {
+		return nil, &wire.Error{Detail: "CONNECT: " + err.Error()}
 	}
 	return c, nil
 }
 
-func parse(arg []byte, into any) error {
+func decode(arg []byte, into any) error {
 	if len(arg) == 0 || arg[0] != '{' {
-		return ErrJSON
+		return errors.New("the argument is not a JSON object")
 	}
 	dec := json.NewDecoder(bytes.NewReader(arg))
 	if err := dec.Decode(into); err != nil {
-		return errors.Join(ErrJSON, err)
+		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return errors.Join(ErrJSON, errors.New("text follows it"))
+		return errors.New("text follows the JSON object")
 	}
 	return nil
 }
 
 // AppendInfo writes the INFO line, with the blank before the line end that
 // nats-server writes too.
-func AppendInfo(dst []byte, info *Info) ([]byte, error) {
-	return appendJSON(dst, "INFO ", info, " \r\n")
-}
+func AppendInfo(dst []byte, info *Info) []byte { return appendJSON(dst, "INFO ", info, " \r\n") }
 
 // AppendConnect writes the CONNECT line.
-func AppendConnect(dst []byte, c *Connect) ([]byte, error) {
-	return appendJSON(dst, "CONNECT ", c, "\r\n")
-}
+func AppendConnect(dst []byte, c *Connect) []byte { return appendJSON(dst, "CONNECT ", c, "\r\n") }
 
-func appendJSON(dst []byte, verb string, v any, end string) ([]byte, error) {
+func appendJSON(dst []byte, verb string, v any, end string) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return dst, err
+		panic(err) // strings, numbers and truth values only
 	}
 	dst = append(append(dst, verb...), body...)
-	return append(dst, end...), nil
+	return append(dst, end...)
 }
-
-// AppendInterest writes RS+, or RS- for a weight of 0. account is "" on a
-// connection of its own; queue is "" for plain interest.
-func AppendInterest(dst []byte, account, subject, queue string, weight int32) []byte {
-	if weight > 0 {
-		dst = append(dst, "RS+ "...)
-	} else {
-		dst = append(dst, "RS- "...)
-	}
-	if account != "" {
-		dst = append(append(dst, account...), ' ')
-	}
-	dst = append(dst, subject...)
-	if queue != "" {
-		dst = append(append(dst, ' '), queue...)
-		if weight > 0 {
-			dst = strconv.AppendInt(append(dst, ' '), int64(weight), 10)
-		}
-	}
-	return append(dst, "\r\n"...)
-}
-
-// InterestSize is the most that AppendInterest adds.
-func InterestSize(account, subject, queue string) int {
-	return len("RS+ ") + len(account) + 1 + len(subject) + 1 + len(queue) + 1 + 10 + 2
-}
-
-// AppendErr writes -ERR 'text'.
-func AppendErr(dst []byte, text string) []byte { return wire.AppendErr(dst, text) }
