@@ -5,7 +5,7 @@
 //
 // Does not own: what the goroutines do, how they are unblocked (a reader that
 // waits in a socket is ended by closing the socket, not by its context), and
-// timers.
+// timers; only what they run (Run).
 //
 // Concurrency: every method may be called from any goroutine. Wait and Close
 // must not be called from a goroutine of the group itself or of a group below

@@ -85,18 +85,44 @@ func (g *Group) Go(name string, fn func(ctx context.Context)) bool {
 	return true
 }
 
+// Run calls fn in the caller's goroutine, counted like one of the group, and
+// reports whether it did: not once the group, or one above it, is closed. It is
+// for what somebody else starts, such as the function of a timer: Close waits
+// for it, and what fires later does nothing.
+func (g *Group) Run(fn func()) bool {
+	if !g.count() {
+		return false
+	}
+	defer g.leave()
+	fn()
+	return true
+}
+
+func (g *Group) count() bool {
+	g.tree.mu.Lock()
+	defer g.tree.mu.Unlock()
+	return g.countLocked()
+}
+
 func (g *Group) enter(name string) (context.Context, bool) {
 	g.tree.mu.Lock()
 	defer g.tree.mu.Unlock()
+	if !g.countLocked() {
+		return nil, false
+	}
+	return g.labelled(name), true
+}
+
+func (g *Group) countLocked() bool {
 	for a := g; a != nil; a = a.parent {
 		if a.closed {
-			return nil, false
+			return false
 		}
 	}
 	for a := g; a != nil; a = a.parent {
 		a.running++
 	}
-	return g.labelled(name), true
+	return true
 }
 
 func (g *Group) labelled(name string) context.Context {

@@ -105,6 +105,39 @@ func TestWaitDoesNotCancel(t *testing.T) {
 	})
 }
 
+// What a timer starts is waited for, and does nothing after Close.
+func TestRunByTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root := NewGroup("server")
+		g := root.Child("clients")
+		var begun, ended, late atomic.Bool
+		time.AfterFunc(time.Second, func() {
+			g.Run(func() {
+				begun.Store(true)
+				<-time.After(time.Second)
+				ended.Store(true)
+			})
+		})
+		time.AfterFunc(time.Hour, func() {
+			if g.Run(func() { late.Store(true) }) {
+				t.Error("Run reported that it ran in a closed group")
+			}
+		})
+		<-time.After(1500 * time.Millisecond)
+		if !begun.Load() || root.Count() != 1 {
+			t.Fatalf("begun %v, %d counted; want true and 1", begun.Load(), root.Count())
+		}
+		root.Close()
+		if !ended.Load() {
+			t.Fatal("Close returned while the timer's function ran")
+		}
+		<-time.After(2 * time.Hour)
+		if late.Load() {
+			t.Fatal("a timer's function ran after Close")
+		}
+	})
+}
+
 // A goroutine may start its successor; whoever waits must not slip through
 // the moment between the two.
 func TestStartsRacingWithClose(t *testing.T) {

@@ -30,7 +30,8 @@ func (c *Client) startAuthTimer() {
 	})
 }
 
-// setTimer replaces the connection's one timer.
+// setTimer replaces the connection's one timer. What it runs ends with the
+// server: Shutdown waits for it.
 func (c *Client) setTimer(d time.Duration, fn func()) {
 	c.timerMu.Lock()
 	defer c.timerMu.Unlock()
@@ -38,7 +39,7 @@ func (c *Client) setTimer(d time.Duration, fn func()) {
 		c.timer.Stop()
 	}
 	if c.ClosedFor() == sysapi.NotClosed {
-		c.timer = time.AfterFunc(d, fn)
+		c.timer = time.AfterFunc(d, func() { c.group.Run(fn) })
 	}
 }
 
