@@ -55,6 +55,8 @@ func figures() []figure {
 			func(v *sysapi.Varz) float64 { return float64(v.Leafs) }),
 		gauge("routes", "Route connections that are open.",
 			func(v *sysapi.Varz) float64 { return float64(v.Routes) }),
+		gauge("remotes", "Servers of the cluster that are connected.",
+			func(v *sysapi.Varz) float64 { return float64(v.Remotes) }),
 		gauge("subscriptions", "Subscriptions of all accounts.",
 			func(v *sysapi.Varz) float64 { return float64(v.Subscriptions) }),
 
@@ -87,9 +89,12 @@ type collector struct {
 	info, slow, stale, closed, certificate         *prometheus.Desc
 	accounts, accConns, accLeafs, accSubs, accSlow *prometheus.Desc
 	accMsgs, accBytes                              *prometheus.Desc
+	rteConns, rteSubs, rtePending, rteRTT          *prometheus.Desc
+	rteMsgs, rteBytes                              *prometheus.Desc
 
 	mu     sync.Mutex // one scrape at a time
 	chosen chooser
+	routes remotes
 }
 
 func newCollector(source Source, accountsMax int) *collector {
@@ -109,7 +114,14 @@ func newCollector(source Source, accountsMax int) *collector {
 		accSlow:     desc("account_slow_consumers_total", "Connections cut off because they read too slowly.", "account"),
 		accMsgs:     desc("account_messages_total", "Messages; direction is seen from the server.", "account", "direction"),
 		accBytes:    desc("account_bytes_total", "Bytes of messages; direction is seen from the server.", "account", "direction"),
+		rteConns:    desc("route_connections", "Connections to another server of the cluster.", "remote"),
+		rteSubs:     desc("route_subscriptions", "Interest that another server has told.", "remote"),
+		rtePending:  desc("route_pending_bytes", "Bytes that wait to be sent to another server.", "remote"),
+		rteRTT:      desc("route_rtt_seconds", "Round trip time of the slowest connection to another server.", "remote"),
+		rteMsgs:     desc("route_messages_total", "Messages between servers; direction is seen from this one.", "remote", "direction"),
+		rteBytes:    desc("route_bytes_total", "Bytes of messages between servers; direction is seen from this one.", "remote", "direction"),
 		chosen:      newChooser(accountsMax),
+		routes:      newRemotes(),
 	}
 }
 
@@ -145,6 +157,18 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for reason, n := range c.source.ClosedByReason() {
 		send(c.closed, prometheus.CounterValue, float64(n), label(reason))
+	}
+	for _, r := range c.routes.scrape(c.source.Routes()) {
+		send(c.rteConns, prometheus.GaugeValue, float64(r.conns), r.name)
+		send(c.rteSubs, prometheus.GaugeValue, float64(r.subs), r.name)
+		send(c.rtePending, prometheus.GaugeValue, float64(r.pending), r.name)
+		send(c.rteMsgs, prometheus.CounterValue, float64(r.counts.inMsgs), r.name, "in")
+		send(c.rteMsgs, prometheus.CounterValue, float64(r.counts.outMsgs), r.name, "out")
+		send(c.rteBytes, prometheus.CounterValue, float64(r.counts.inBytes), r.name, "in")
+		send(c.rteBytes, prometheus.CounterValue, float64(r.counts.outBytes), r.name, "out")
+		if r.rtt > 0 {
+			send(c.rteRTT, prometheus.GaugeValue, r.rtt.Seconds(), r.name)
+		}
 	}
 	rows, accounts := c.chosen.scrape(c.source)
 	send(c.accounts, prometheus.GaugeValue, float64(accounts))

@@ -27,6 +27,8 @@ type Source interface {
 	Accounts() []string
 	// AccountStat fills in the counts of one account; false if there is none.
 	AccountStat(name string, s *sysapi.AccountStat) bool
+	// Routes takes a snapshot of the connections to other servers.
+	Routes() []sysapi.RouteInfo
 	// ClosedByReason counts the connections that have closed, by the text of
 	// sysapi.CloseReason.
 	ClosedByReason() map[string]uint64

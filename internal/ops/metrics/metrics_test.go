@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,7 +22,11 @@ type fake struct {
 	varz  sysapi.Varz
 	stats map[string]sysapi.AccountStat
 	by    map[string]uint64
+
+	routes []sysapi.RouteInfo
 }
+
+func (f *fake) Routes() []sysapi.RouteInfo { return slices.Clone(f.routes) }
 
 func (f *fake) Varz(v *sysapi.Varz)               { *v = f.varz }
 func (f *fake) ClosedByReason() map[string]uint64 { return f.by }
@@ -183,4 +188,84 @@ func TestCountersNeverGoBack(t *testing.T) {
 	want(other, 506)
 	f.stats["idle"] = stat(1, 2, 0)
 	want(other, 507)
+}
+
+func route(id uint64, name string, in, out int64) sysapi.RouteInfo {
+	return sysapi.RouteInfo{Rid: id, RemoteName: name, RTT: sysapi.RTT(time.Duration(id) * time.Millisecond), NumSubs: 5, PendingBytes: 7,
+		InMsgs: in, OutMsgs: out, InBytes: 10 * in, OutBytes: 10 * out}
+}
+
+func TestRoutesAreSummedByServer(t *testing.T) {
+	f := &fake{varz: sysapi.Varz{Routes: 3, Remotes: 2}, routes: []sysapi.RouteInfo{route(3, "b", 100, 1), route(4, "b", 10, 2), route(9, "c", 1, 3)}}
+	h := Handler(Config{Source: f})
+	check(t, ask(t, h), map[string]float64{
+		"dunlin_routes": 3, "dunlin_remotes": 2,
+		`dunlin_route_connections{remote="b"}`:                    2,
+		`dunlin_route_subscriptions{remote="b"}`:                  10,
+		`dunlin_route_pending_bytes{remote="b"}`:                  14,
+		`dunlin_route_rtt_seconds{remote="b"}`:                    0.004,
+		`dunlin_route_messages_total{direction="in",remote="b"}`:  110,
+		`dunlin_route_messages_total{direction="out",remote="b"}`: 3,
+		`dunlin_route_bytes_total{direction="in",remote="b"}`:     1100,
+		`dunlin_route_bytes_total{direction="out",remote="c"}`:    30,
+	})
+
+	// One connection is replaced, one goes on, c is gone.
+	f.routes = []sysapi.RouteInfo{route(4, "b", 15, 2), route(11, "b", 3, 0)}
+	got := ask(t, h)
+	check(t, got, map[string]float64{
+		`dunlin_route_connections{remote="b"}`:                   2,
+		`dunlin_route_messages_total{direction="in",remote="b"}`: 118,
+		`dunlin_route_connections{remote="c"}`:                   0,
+		`dunlin_route_messages_total{direction="in",remote="c"}`: 1,
+	})
+	if _, ok := got[`dunlin_route_rtt_seconds{remote="c"}`]; ok {
+		t.Error("a server that is gone has a round trip time")
+	}
+	f.routes = append(f.routes, route(12, "c", 4, 0)) // comes again
+	check(t, ask(t, h), map[string]float64{
+		`dunlin_route_messages_total{direction="in",remote="b"}`: 118,
+		`dunlin_route_messages_total{direction="in",remote="c"}`: 5,
+	})
+}
+
+// TestSeriesOfRoutesAreBounded: neither many servers, nor servers with new
+// names all the time, nor odd names make more series or lose a message.
+func TestSeriesOfRoutesAreBounded(t *testing.T) {
+	f := &fake{}
+	h := Handler(Config{Source: f})
+	none := len(ask(t, h))
+	id, moved := uint64(0), 0.0
+	last := map[string]float64{}
+	for round := range 5 {
+		f.routes = nil
+		for i := range 100 {
+			id++
+			f.routes = append(f.routes, route(id, fmt.Sprintf("pod-%d-%d", round, i), 1, 0), route(id+1000, fmt.Sprintf("pod-%d-%d", round, i), 2, 0))
+			moved += 3
+		}
+		for _, odd := range []string{"\xff\xfe", "new\nline", `qu"ote`, strings.Repeat("x", 5000), strings.Repeat("x", 5001), "_other", ""} {
+			id++
+			f.routes = append(f.routes, route(id+10_000, odd, 5, 0))
+			moved += 5
+		}
+		got := ask(t, h)
+		if n := len(got) - none; n > (remotesMax+1)*8 {
+			t.Errorf("round %d: %d series", round, n)
+		}
+		in := 0.0
+		for series, v := range got {
+			if strings.HasPrefix(series, `dunlin_route_messages_total{direction="in"`) {
+				in += v
+			}
+		}
+		if in != moved {
+			t.Errorf("round %d: the series hold %v messages, want %v", round, in, moved)
+		}
+		const others = `dunlin_route_messages_total{direction="in",remote="_other"}`
+		if got[others] < last[others] {
+			t.Errorf("round %d: %s went back from %v to %v", round, others, last[others], got[others])
+		}
+		last = got
+	}
 }
