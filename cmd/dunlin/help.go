@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"dunlin/internal/base/tlsconf"
 	"dunlin/internal/ops/logging"
 )
 
@@ -146,6 +147,16 @@ func (f *flagHelp) paint(i ink) string {
 }
 
 func printHelpTLS(to *os.File) error {
+	var names strings.Builder
+	for _, list := range []struct {
+		title string
+		names []string
+	}{{"cipher_suites, the weak ones last:", tlsconf.CipherNames()}, {"curve_preferences:", tlsconf.CurveNames()}} {
+		fmt.Fprintf(&names, "\nNames for %s\n", list.title)
+		for _, name := range list.names {
+			fmt.Fprintf(&names, "    %s\n", name)
+		}
+	}
 	_, err := io.WriteString(to, `The tls block of a configuration file makes the server speak TLS:
 
     tls {
@@ -162,13 +173,12 @@ handshake_first expects TLS before the first line of the protocol;
 min_version is "1.2" or "1.3"; connection_rate_limit bounds the handshakes a
 second; certs lists several pairs of cert_file and key_file.
 
-cipher_suites (of TLS 1.2 and below) and curve_preferences list names as Go
-spells them, for example:
+cipher_suites (of TLS 1.2) and curve_preferences list names, for example:
 
     tls {
         cipher_suites:     [ "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" ]
         curve_preferences: [ "X25519MLKEM768", "X25519" ]
     }
-`)
+`+names.String())
 	return err
 }

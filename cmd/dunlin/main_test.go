@@ -231,3 +231,26 @@ func TestOnATerminalItShowsWhatToDoNext(t *testing.T) {
 		}
 	}
 }
+
+func TestHelpOfTLSListsNamesThatAreTaken(t *testing.T) {
+	stdout, _, _ := once(t, "--help_tls")
+	_, ciphers, ok := strings.Cut(stdout, "Names for cipher_suites")
+	ciphers, curves, ok2 := strings.Cut(ciphers, "Names for curve_preferences")
+	quoted := func(s string) string {
+		var names []string
+		for _, line := range strings.Split(s, "\n")[1:] {
+			if line = strings.TrimSpace(line); line != "" {
+				names = append(names, fmt.Sprintf("%q", line))
+			}
+		}
+		return strings.Join(names, ", ")
+	}
+	if !ok || !ok2 || quoted(ciphers) == "" || quoted(curves) == "" {
+		t.Fatalf("no names in\n%s", stdout)
+	}
+	conf := write(t, filepath.Join(t.TempDir(), "d.conf"),
+		"tls { cipher_suites: ["+quoted(ciphers)+"], allow_insecure_cipher_suites: true, curve_preferences: ["+quoted(curves)+"] }")
+	if _, stderr, code := once(t, "-t", "-c", conf); code != 0 {
+		t.Errorf("%s", stderr)
+	}
+}

@@ -64,9 +64,6 @@ func CipherNames() []string {
 // CurveNames lists the key exchanges a configuration may name, sorted.
 func CurveNames() []string { return slices.Sorted(maps.Keys(curveByName)) }
 
-// CipherName gives the name of a suite for logs and monitoring.
-func CipherName(id uint16) string { return tls.CipherSuiteName(id) }
-
 // VersionName gives a protocol version as monitoring shows it: "1.2", "1.3".
 func VersionName(id uint16) string {
 	for name, v := range versionByName {

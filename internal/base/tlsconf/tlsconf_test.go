@@ -234,7 +234,7 @@ func TestVersionsCiphersAndCurves(t *testing.T) {
 	client := &tls.Config{RootCAs: ca.pool(), ServerName: "srv.test", MaxVersion: tls.VersionTLS12}
 	ss, _, serr, cerr := handshake(t, cfg, client)
 	if serr != nil || cerr != nil || ss.CipherSuite != id || ss.CurveID != tls.CurveP384 || ss.Version != tls.VersionTLS12 {
-		t.Fatalf("%v, %v, %s, %v", serr, cerr, CipherName(ss.CipherSuite), ss.CurveID)
+		t.Fatalf("%v, %v, %s, %v", serr, cerr, tls.CipherSuiteName(ss.CipherSuite), ss.CurveID)
 	}
 	v, _ := VersionByName("1.3")
 	cfg = build(t, &Options{CertFile: p.CertFile, KeyFile: p.KeyFile, MinVersion: v})
@@ -251,7 +251,7 @@ func TestVersionsCiphersAndCurves(t *testing.T) {
 func TestNames(t *testing.T) {
 	for _, n := range CipherNames() {
 		id, _, ok := CipherByName(n)
-		if !ok || CipherName(id) != n {
+		if !ok || tls.CipherSuiteName(id) != n {
 			t.Errorf("%s does not survive the way to its id and back", n)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +66,7 @@ func tlsKeyList(link bool) []*key {
 		{name: "cipher_suites", takes: tStrs, doc: "Cipher suites for TLS 1.2, in order of preference.", set: setIn(setCiphers)},
 		{name: "allow_insecure_cipher_suites", takes: tBool, def: "false", doc: "Take cipher suites that are known to be weak.", bind: in(func(t *tlsBlock) any { return &t.AllowInsecureCiphers })},
 		{name: "curve_preferences", takes: tStrs, doc: "Key exchanges, in order of preference.", set: setIn(setCurves)},
-		{name: "min_version", takes: tStr, def: `"1.2"`, doc: "Oldest version of TLS that is taken.", check: checkVersion, set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) { t.MinVersion = tlsVersions[v.Str] })},
+		{name: "min_version", takes: tStr, def: `"1.2"`, doc: "Oldest version of TLS that is taken.", check: checkVersion, set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) { t.MinVersion, _ = tlsconf.VersionByName(v.Str) })},
 		{name: "timeout", takes: tInt | tFloat | tDur, def: "2s", doc: "Time for the handshake; numbers are seconds.", set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) { t.Timeout = duration(v) })},
 		{name: "connection_rate_limit", takes: tInt, def: "no limit", doc: "Most handshakes a second.", bind: in(func(t *tlsBlock) any { return &t.RateLimit })},
 		{name: "pinned_certs", takes: tStrs, doc: "SHA-256 over the public keys that are taken, in hex.", check: checkPins, set: setIn(func(_ *reader, t *tlsBlock, v *conflang.Value) {
@@ -109,10 +108,8 @@ func windowsOnly(*conflang.Value) string {
 	return "the certificate store exists on Windows only; expected cert_file and key_file"
 }
 
-var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
-
 func checkVersion(v *conflang.Value) string {
-	if _, ok := tlsVersions[v.Str]; !ok {
+	if _, ok := tlsconf.VersionByName(v.Str); !ok {
 		return fmt.Sprintf("%q is not taken; expected \"1.2\" or \"1.3\"", v.Str)
 	}
 	return ""
@@ -123,29 +120,14 @@ func setCiphers(r *reader, t *tlsBlock, v *conflang.Value) {
 	if len(v.Items) == 0 {
 		r.fail(v.Pos, "tls.cipher_suites is empty; expected at least one name, or no such key")
 	}
-	known := append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
 	for _, item := range v.Items {
-		i := slices.IndexFunc(known, func(c *tls.CipherSuite) bool { return c.Name == item.Str })
-		if i < 0 {
+		id, _, ok := tlsconf.CipherByName(item.Str)
+		if !ok {
 			r.fail(item.Pos, "cipher suite %q is not known; dunlin --help_tls lists them", item.Str)
 			continue
 		}
-		t.Ciphers = append(t.Ciphers, known[i].ID)
+		t.Ciphers = append(t.Ciphers, id)
 	}
-}
-
-// curves that Go offers, by the names that nats-server uses.
-var curves = []struct {
-	name string
-	id   tls.CurveID
-}{
-	{"X25519MLKEM768", tls.X25519MLKEM768},
-	{"SecP256r1MLKEM768", tls.SecP256r1MLKEM768},
-	{"SecP384r1MLKEM1024", tls.SecP384r1MLKEM1024},
-	{"X25519", tls.X25519},
-	{"CurveP256", tls.CurveP256},
-	{"CurveP384", tls.CurveP384},
-	{"CurveP521", tls.CurveP521},
 }
 
 func setCurves(r *reader, t *tlsBlock, v *conflang.Value) {
@@ -153,17 +135,13 @@ func setCurves(r *reader, t *tlsBlock, v *conflang.Value) {
 	if len(v.Items) == 0 {
 		r.fail(v.Pos, "tls.curve_preferences is empty; expected at least one name, or no such key")
 	}
-	var names []string
-	for _, c := range curves {
-		names = append(names, c.name)
-	}
 	for _, item := range v.Items {
-		i := slices.Index(names, item.Str)
-		if i < 0 {
-			r.fail(item.Pos, "curve %q is not known; expected one of %s", item.Str, strings.Join(names, ", "))
+		id, ok := tlsconf.CurveByName(item.Str)
+		if !ok {
+			r.fail(item.Pos, "curve %q is not known; expected one of %s", item.Str, strings.Join(tlsconf.CurveNames(), ", "))
 			continue
 		}
-		t.CurvePreferences = append(t.CurvePreferences, uint16(curves[i].id))
+		t.CurvePreferences = append(t.CurvePreferences, id)
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"dunlin/internal/base/tlsconf"
 	"dunlin/internal/proto/sysapi"
 )
 
@@ -443,7 +443,7 @@ func connInfo(c *Conn, auth bool, now time.Time) sysapi.ConnInfo {
 		info.Stop, info.Reason = &c.Stop, c.Reason.String()
 	}
 	if c.TLSVersion != 0 {
-		info.TLSVersion, info.TLSCipher = tlsVersion(c.TLSVersion), tls.CipherSuiteName(c.TLSCipher)
+		info.TLSVersion, info.TLSCipher = tlsconf.VersionName(c.TLSVersion), tls.CipherSuiteName(c.TLSCipher)
 	}
 	if !auth {
 		return info
@@ -455,18 +455,4 @@ func connInfo(c *Conn, auth bool, now time.Time) sysapi.ConnInfo {
 	}
 	info.NameTag = cmp.Or(c.NameTag, c.Account)
 	return info
-}
-
-func tlsVersion(v uint16) string {
-	switch v {
-	case tls.VersionTLS10:
-		return "1.0"
-	case tls.VersionTLS11:
-		return "1.1"
-	case tls.VersionTLS12:
-		return "1.2"
-	case tls.VersionTLS13:
-		return "1.3"
-	}
-	return "0x" + strconv.FormatUint(uint64(v), 16)
 }
