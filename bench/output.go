@@ -33,7 +33,7 @@ func write(o options, rep report.Report) error {
 	}
 	if rep.Set == scenario.Scaling {
 		files["results.csv"] = []byte(report.CSV(rep))
-		delete(files, "results.svg") // there are no floors to draw
+		files["results.svg"] = []byte(report.ScalingSVG(rep))
 	}
 	for name, b := range files {
 		if err := os.WriteFile(filepath.Join(out, name), b, 0o644); err != nil {

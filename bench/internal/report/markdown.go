@@ -223,6 +223,10 @@ func disturbed(r Report) (n, of int) {
 
 // Markdown is the whole report for people.
 func Markdown(r Report) string {
+	if r.Set == scenario.Scaling {
+		return "# Results\n\n" + Circumstances(r) + "\n![Plot](results.svg)\n\n" + Model(r) +
+			"\n## Everything measured\n\nMedians over the rounds; *busy* in cores.\n\n" + Details(r)
+	}
 	return "# Results\n\n" + Circumstances(r) + "\n![Ratios](results.svg)\n\n" + Summary(r) +
 		"\n## Everything measured\n\nMedians over the rounds; *busy* in cores.\n\n" + Details(r)
 }

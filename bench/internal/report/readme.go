@@ -36,9 +36,12 @@ func InReadme(readme string, r Report) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the README has no line %q after %q", end, begin)
 	}
-	plot := ""
-	if len(bars(r)) > 0 {
-		plot = "![Ratios](" + Folder("results", r.Set) + "/results.svg)\n\n"
+	plot, body := "", Summary(r)
+	if len(bars(r)) > 0 || r.Set == scenario.Scaling {
+		plot = "![Plot](" + Folder("results", r.Set) + "/results.svg)\n\n"
 	}
-	return head + begin + "\n\n" + Circumstances(r) + "\n" + plot + Summary(r) + "\n" + end + tail, nil
+	if r.Set == scenario.Scaling {
+		body = Model(r)
+	}
+	return head + begin + "\n\n" + Circumstances(r) + "\n" + plot + body + "\n" + end + tail, nil
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,6 +188,49 @@ func TestCSV(t *testing.T) {
 	for i, l := range lines {
 		if l != "" && strings.Count(l, ",") != strings.Count(lines[0], ",") {
 			t.Errorf("line %d has another number of fields: %s", i, l)
+		}
+	}
+}
+
+// scaledReport is a report whose costs follow the model exactly.
+func scaledReport() Report {
+	r := Report{Set: scenario.Scaling, Rounds: 1}
+	for _, f := range families {
+		for _, n := range scenario.ScalingNodes {
+			row := Row{Name: fmt.Sprintf("%s-%d", f.name, n), Unit: f.unit, Nodes: n}
+			for i, name := range []string{"nats-server", "dunlin"} {
+				cost := float64(2-i) * (100 + 30*f.hops(float64(n))) / f.cost(float64(n))
+				row.Sides = append(row.Sides, Side{Name: name, Median: map[scenario.Metric]float64{scenario.CPU: cost}})
+			}
+			r.Rows = append(r.Rows, row)
+		}
+	}
+	return r
+}
+
+func TestModelFindsWhatMadeTheFigures(t *testing.T) {
+	all := curves(scaledReport())
+	if len(all) != 2*len(families) {
+		t.Fatalf("%d curves", len(all))
+	}
+	for i, c := range all {
+		factor := float64(2 - i%2)
+		if math.Abs(c.fit.At0-100*factor) > 1e-6 || math.Abs(c.fit.Slope-30*factor) > 1e-6 {
+			t.Errorf("%s of %s: %+v", c.name, c.server, c.fit)
+		}
+		if got, want := c.predict(3), 3e9/(factor*(100+30*c.hops(3))); math.Abs(got-want) > 1 {
+			t.Errorf("%s of %s: predicted %g, expected %g", c.name, c.server, got, want)
+		}
+	}
+	if text := Model(scaledReport()); strings.Contains(text, "NaN") || !strings.Contains(text, "N = 200") {
+		t.Error(text)
+	}
+	decoder := xml.NewDecoder(strings.NewReader(ScalingSVG(scaledReport())))
+	for {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -46,3 +46,20 @@ func TestRatiosPairRounds(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestFit(t *testing.T) {
+	l := Fit([]float64{0, 1, 2, 4}, []float64{10, 13, 16, 22})
+	if math.Abs(l.At0-10) > 1e-9 || math.Abs(l.Slope-3) > 1e-9 || math.Abs(l.R2-1) > 1e-9 || math.Abs(l.At(10)-40) > 1e-9 {
+		t.Errorf("%+v", l)
+	}
+	// A point that is missing does not count.
+	l = Fit([]float64{0, 1, 2}, []float64{10, math.NaN(), 20})
+	if math.Abs(l.Slope-5) > 1e-9 {
+		t.Errorf("%+v", l)
+	}
+	for _, bad := range [][2][]float64{{{1}, {1}}, {{1, 1}, {1, 2}}, {nil, nil}} {
+		if l := Fit(bad[0], bad[1]); !math.IsNaN(l.Slope) {
+			t.Errorf("%v: %+v", bad, l)
+		}
+	}
+}
