@@ -29,7 +29,7 @@ var families = []family{
 		func(n float64) float64 { return min(n-1, 1) }, "a + b: every message goes over one route",
 	},
 	{
-		"all", "one publisher, a subscriber on every node", "publish",
+		"all", "one to every node", "publish",
 		func(n float64) float64 { return n }, func(n float64) float64 { return n - 1 }, "a + b·(N−1)",
 	},
 	{
