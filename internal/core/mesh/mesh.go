@@ -2,65 +2,204 @@ package mesh
 
 import (
 	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"dunlin/internal/core/interest"
+	"dunlin/internal/proto/sysapi"
 )
 
 // Mesh is the membership of one server. It is owned by whoever calls it, one
-// goroutine at a time.
+// goroutine at a time. All lists are in the order of arrival, so that the same
+// events give the same effects.
 type Mesh struct {
 	self Self
 	opts Options
+
+	cluster  string // the name in force
+	anchored bool   // it was taken from a server that has it by configuration
+	lameDuck bool
+
+	now      time.Time // of the call that is being served
+	rnd      *rand.Rand
+	lastConn ConnID
+	requests int
+
+	conns   map[ConnID]*conn
+	pending []*conn // those that are not registered
+	servers []*server
+	byID    map[string]*server
+	targets []*target
+	byAddr  map[string]*target
+
+	told ClientURLs // what clients were told last
 	out  []Effect
+}
+
+// conn is one connection, from the wish to dial it until it ends.
+type conn struct {
+	id     ConnID
+	dialed bool // by this side
+	since  time.Time
+
+	target *target // dialed to find out who is there
+	server string  // its id: expected, then known
+	slot   Slot
+	gossip int // mode to say, where this side dialed
+
+	connected  bool // CONNECT was accepted, or sent
+	greeted    bool // this side has dialed and said INFO
+	registered bool
+	info       Info
 }
 
 // New makes the state of a server that has started and knows nobody. Call Tick
 // to have the configured routes dialed.
-func New(self Self, opts Options) *Mesh { return &Mesh{self: self, opts: opts} }
-
-// Dialed reports the outcome of a Dial effect.
-func (m *Mesh) Dialed(now time.Time, conn ConnID, err error) []Effect { return nil }
-
-// Accepted reports a connection that somebody else has dialed, and names it.
-func (m *Mesh) Accepted(now time.Time) (ConnID, []Effect) { return 0, nil }
-
-// Connect reports a CONNECT whose credentials are good.
-func (m *Mesh) Connect(now time.Time, conn ConnID, c Connect) []Effect { return nil }
-
-// Info reports an INFO. While compression is negotiated only the last INFO of a side
-// is reported, the one after the switch.
-func (m *Mesh) Info(now time.Time, conn ConnID, info Info) []Effect { return nil }
-
-// Pong reports the answer to a Send with Ping.
-func (m *Mesh) Pong(now time.Time, conn ConnID) []Effect { return nil }
-
-// RemoteError reports a -ERR of the other side, without quotes.
-func (m *Mesh) RemoteError(now time.Time, conn ConnID, text string) []Effect { return nil }
-
-// Closed reports that a connection has ended, whoever did it. After a Close
-// effect it may be called or not.
-func (m *Mesh) Closed(now time.Time, conn ConnID) []Effect { return nil }
-
-// Tick does what is due at this time.
-func (m *Mesh) Tick(now time.Time) []Effect { return nil }
-
-// Next is when Tick has something to do; false: nothing is planned.
-func (m *Mesh) Next() (time.Time, bool) { return time.Time{}, false }
-
-// Reload takes over a changed configuration, or refuses it as a whole.
-func (m *Mesh) Reload(now time.Time, opts Options) ([]Effect, error) { return nil, nil }
-
-// LameDuck says goodbye: clients elsewhere shall not come here any more, and nothing is
-// dialed from now on.
-func (m *Mesh) LameDuck(now time.Time) []Effect { return nil }
-
-// OwnInfo is what INFO says on this connection, for those that negotiation
-// needs besides the Send effects.
-func (m *Mesh) OwnInfo(conn ConnID) Info { return Info{} }
+func New(self Self, opts Options) *Mesh {
+	m := &Mesh{
+		self: self, cluster: self.Cluster,
+		rnd:    rand.New(rand.NewPCG(self.Seed, 1)),
+		conns:  map[ConnID]*conn{},
+		byID:   map[string]*server{},
+		byAddr: map[string]*target{},
+	}
+	m.opts = opts.clone()
+	for _, addr := range m.opts.Routes {
+		m.addExplicit(addr, time.Time{})
+	}
+	return m
+}
 
 // ClusterName is the name in force.
-func (m *Mesh) ClusterName() string { return m.self.Cluster }
+func (m *Mesh) ClusterName() string { return m.cluster }
+
+// Next is when Tick has something to do; false: nothing is planned.
+func (m *Mesh) Next() (time.Time, bool) {
+	var first time.Time
+	found := false
+	consider := func(p plan) {
+		if p.set && (!found || p.at.Before(first)) {
+			first, found = p.at, true
+		}
+	}
+	for _, c := range m.pending {
+		consider(plan{c.since.Add(handshakeMax), true})
+	}
+	if m.lameDuck {
+		return first, found
+	}
+	for _, t := range m.targets {
+		consider(t.next)
+	}
+	for _, s := range m.servers {
+		consider(s.introduce)
+		for _, o := range s.openings {
+			consider(o.next)
+		}
+	}
+	return first, found
+}
+
+// Tick does what is due at this time.
+func (m *Mesh) Tick(now time.Time) []Effect {
+	m.now = now
+	for _, c := range slices.Clone(m.pending) {
+		if now.Sub(c.since) >= handshakeMax && m.conns[c.id] == c {
+			m.close(c, sysapi.StaleConnection, "", slog.LevelInfo, "Route handshake took longer than "+handshakeMax.String())
+		}
+	}
+	if m.lameDuck {
+		return m.done()
+	}
+	for _, t := range slices.Clone(m.targets) {
+		if t.next.due(now) {
+			m.try(t)
+		}
+	}
+	for _, s := range m.servers {
+		for _, o := range s.openings {
+			if o.next.due(now) {
+				m.open(s, o)
+			}
+		}
+		if s.introduce.due(now) {
+			m.introduce(s, GossipDisabled)
+		}
+	}
+	return m.done()
+}
+
+// plan is a time that may not be set.
+type plan struct {
+	at  time.Time
+	set bool
+}
+
+func (p plan) due(now time.Time) bool { return p.set && !p.at.After(now) }
+
+// in is a plan for this long from now, and a jitter that keeps servers that lost the
+// same connection from meeting again.
+func (m *Mesh) in(d time.Duration) plan {
+	return plan{m.now.Add(d + time.Duration(m.rnd.Int64N(int64(jitterMax)))), true}
+}
+
+func (m *Mesh) emit(e Effect) { m.out = append(m.out, e) }
+
+func (m *Mesh) log(c ConnID, level slog.Level, text string) {
+	m.emit(Log{Conn: c, Level: level, Text: text})
+}
+
+// done ends a call: clients hear what is new, and the effects go out.
+func (m *Mesh) done() []Effect {
+	m.tellClients()
+	out := m.out
+	m.out = nil
+	return out
+}
+
+func (m *Mesh) newConn(dialed bool) *conn {
+	m.lastConn++
+	c := &conn{id: m.lastConn, dialed: dialed, since: m.now}
+	m.conns[c.id] = c
+	m.pending = append(m.pending, c)
+	return c
+}
+
+// close ends a connection from this side.
+func (m *Mesh) close(c *conn, reason sysapi.CloseReason, err string, level slog.Level, text string) {
+	m.emit(Close{Conn: c.id, Reason: reason, Err: err, Level: level, Log: text})
+	m.drop(c)
+}
+
+// drop forgets a connection and plans what is to replace it.
+func (m *Mesh) drop(c *conn) {
+	delete(m.conns, c.id)
+	m.pending = remove(m.pending, c)
+	if c.registered {
+		m.lost(c)
+	}
+	if t := c.target; t != nil && t.dialing == c.id {
+		t.dialing = 0
+		m.failed(t)
+	}
+	if s := m.byID[c.server]; s != nil {
+		if o := s.opening(c.slot); o != nil && o.dialing == c.id {
+			o.dialing = 0
+			o.fails++
+			o.next = m.in(backoff(retryEvery, o.fails, o.refused, retryMax))
+		}
+	}
+}
+
+// remove takes one element out and keeps the order.
+func remove[T comparable](list []T, x T) []T {
+	if i := slices.Index(list, x); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
 
 // AccountIndex is the pool connection of an account: 32-bit FNV-1a of its name
 // modulo the size of the pool, as in nats-server.

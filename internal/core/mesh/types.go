@@ -9,13 +9,13 @@ import (
 
 // Bounds of what others can make this server remember.
 const (
-	ServersMax      = 1024 // other servers in the cluster
-	HandshakesMax   = 1024 // connections before they are registered
-	LearntMax       = 1024 // addresses learnt from others
-	ClientURLsMax   = 64   // client addresses of one server
-	AccountsMax     = 1024 // pinned accounts one server may connect for
-	PoolSizeMax     = 256  // connections of a pool
-	textMax         = 512  // bytes of a name or an address
+	ServersMax    = 1024 // other servers in the cluster
+	HandshakesMax = 1024 // connections before they are registered
+	LearntMax     = 1024 // addresses learnt from others
+	ClientURLsMax = 64   // client addresses of one server
+	AccountsMax   = 1024 // pinned accounts one server may connect for
+	PoolSizeMax   = 256  // connections of a pool
+	textMax       = 512  // bytes of a name or an address
 )
 
 // ConnID names a connection for its life, from the Dial effect or from Accepted
@@ -78,13 +78,15 @@ const (
 
 // Info is what this package reads and decides of an INFO on a route.
 type Info struct {
-	ID, Name      string
-	Version       string // of the nats-server it is or plays
-	Dunlin        string // version of Dunlin, "" = another server
-	Lanes         bool
-	Cluster       string
-	Dynamic       bool
-	IP            string // "nats-route://host:port/" to dial it at
+	ID, Name string
+	Version  string // of the nats-server it is or plays
+	Dunlin   string // version of Dunlin, "" = another server
+	Lanes    bool
+	Cluster  string
+	Dynamic  bool
+	// IP is where to dial it, "nats-route://host:port/". Where INFO has none
+	// the shell puts the address the connection comes from, with INFO's port.
+	IP            string
 	ConnectURLs   []string
 	WSConnectURLs []string
 	PoolSize      int // 0 = no pool
@@ -135,7 +137,7 @@ type Send struct {
 	Conn    ConnID
 	Connect *Connect
 	Info    *Info
-	Ping    bool // and to report Pong
+	Ping    bool // and to report Confirmed
 }
 
 // Register: the connection is now the server's for this slot. Interest goes
@@ -160,11 +162,12 @@ type Close struct {
 	Level  slog.Level
 }
 
-// Forward tells other servers (To) of the one About is a connection of: its INFO as it
-// came, without nonce, with this gossip_mode.
+// Forward tells other servers (To) of the one About is a connection of: its
+// INFO as it came, without nonce, with this ip and gossip_mode.
 type Forward struct {
 	To         []ConnID
 	About      ConnID
+	IP         string
 	GossipMode int
 }
 
@@ -177,13 +180,6 @@ type ServerGone struct{ Peer Peer }
 // PinnedRefused: the server has no connection of its own for the account, so the
 // pool carries it until a Register for the account says otherwise.
 type PinnedRefused struct {
-	Peer    string
-	Account string
-}
-
-// PinnedChange: the server told that the account gets a connection of its
-// own; until that is registered nothing of the account goes over its pool.
-type PinnedChange struct {
 	Peer    string
 	Account string
 }
@@ -206,17 +202,18 @@ func (Forward) effect()       {}
 func (ClientURLs) effect()    {}
 func (ServerGone) effect()    {}
 func (PinnedRefused) effect() {}
-func (PinnedChange) effect()  {}
 func (ClusterName) effect()   {}
 func (Log) effect()           {}
 
-// Times of retries.
+// Times, in the order of their length.
 const (
-	retryEvery    = time.Second
-	retryMax      = 30 * time.Second
 	jitterMax     = 100 * time.Millisecond
+	retryEvery    = time.Second
 	settleAfter   = 2 * time.Second // a connection is no longer one of two that crossed
-	takeOverAfter = 3 * time.Second // a missing slot is opened by the side that did not have to
 	introduceWait = 2 * time.Second // a server that asked for no gossip is told of after all
-	forgetAfter   = time.Hour       // an address that was learnt and never answers
+	takeOverAfter = 3 * time.Second // a missing slot is opened by the side that did not have to
+	handshakeMax  = 5 * time.Second // from dialing or accepting until registered
+	retryMax      = 30 * time.Second
+	retryLearnt   = 5 * time.Minute // at most between tries of a learnt address
+	forgetAfter   = time.Hour       // a learnt address that never answers
 )
