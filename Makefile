@@ -10,7 +10,7 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-race fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
+.PHONY: help run build test test-race test-net fuzz soak bench bench-cluster bench-cluster bench-scaling conformance lint fmt docs clean
 
 ##@ Use it
 run: build ## start the server on port 4222 (PORT=…, ARGS="-m 8222 …")
@@ -54,6 +54,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s); new inputs that matter are kept i
 
 conformance: ## the same conversations with Dunlin and as recorded from a real nats-server; official clients
 	$(GO) -C conformance test -count 1 -timeout 30m -v ./...
+
+test-net: ## clusters whose servers are killed, frozen and cut off, each in a network namespace (needs root and iproute2)
+	$(GO) -C conformance test -count 1 -timeout 20m -v ./netlab -net
 
 soak: ## clients that come, talk and die at random for SOAKTIME (20m); nothing may be lost or left behind
 	$(GO) test -run '^TestSoak$$' -count 1 -timeout 0 -v ./internal/testkit/soak -args -soak $(SOAKTIME)

@@ -60,7 +60,7 @@ func (n *Node) local() (interest, error) {
 	}
 	out := interest{}
 	for _, d := range page.List {
-		if !strings.HasPrefix(d.Subject, "$SYS.") {
+		if !strings.HasPrefix(d.Subject, "$") {
 			out[d.key()] = true
 		}
 	}
@@ -84,7 +84,7 @@ func (n *Node) known() (map[string]interest, error) {
 			out[r.Name] = interest{}
 		}
 		for _, d := range r.List {
-			if !strings.HasPrefix(d.Subject, "$SYS.") {
+			if !strings.HasPrefix(d.Subject, "$") {
 				out[r.Name][d.remoteKey()] = true
 			}
 		}
