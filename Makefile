@@ -10,7 +10,7 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-race test-net fuzz soak bench bench-cluster bench-cluster bench-scaling conformance lint fmt docs clean
+.PHONY: help run build test test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
 
 ##@ Use it
 run: build ## start the server on port 4222 (PORT=…, ARGS="-m 8222 …")
