@@ -262,7 +262,7 @@ func TestRunOverACluster(t *testing.T) {
 		"to all":      {Pubs: 1, Subs: 3},
 		"pairs":       {Flows: 9, Pubs: 1, Subs: 1},
 		"queue":       {Pubs: 1, Subs: 3, Queue: true},
-		"text":        {Pubs: 1, Subs: 1, Payload: 1 << 10, Text: true, Window: 1 << 20},
+		"text":        {Pubs: 1, Subs: 1, Payload: 1 << 10, Text: true, Window: 64 << 10},
 		"mixed":       {Kind: Mixed, Count: 50},
 		"request":     {Kind: Request, Pubs: 5},
 		"churn later": {Flows: 3, Pubs: 1, Subs: 1, ChurnPerSecond: 2000, ChurnLater: true},
