@@ -29,6 +29,7 @@ func (s *Server) LameDuckShutdown() {
 		s.logClose("client listener", l.Close())
 		<-accepts
 	}
+	s.cluster.lameDuck()
 	for _, c := range s.clients.all() {
 		c.PushInfo()
 	}

@@ -126,8 +126,8 @@ func (h *host) Slow(*client.Client)    { h.totals.slow.Add(1) }
 func (h *host) Stale(*client.Client)   { h.totals.stale.Add(1) }
 func (h *host) Stalled(*client.Client) { h.totals.stalled.Add(1) }
 
-// InterestChanged has nobody to tell while there are no routes.
-func (h *host) InterestChanged(*account.Account) {}
+// InterestChanged implements client.Host.
+func (h *host) InterestChanged(acc *account.Account) { h.cluster.interestChanged(acc) }
 
 func (h *host) AuthFailed(*client.Client, error) { h.totals.authFailures.Add(1) }
 

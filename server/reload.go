@@ -47,6 +47,7 @@ func (s *Server) ReloadOptions(opts *Options) error {
 		runtime.SetBlockProfileRate(opts.ProfBlockRate)
 	}
 	s.applyToClients()
+	s.reloadCluster(old, opts)
 	for _, c := range changes {
 		s.log.Info("Reloaded: " + c.String())
 	}

@@ -14,6 +14,7 @@ import (
 	"dunlin/internal/engine/authn"
 	"dunlin/internal/peer/client"
 	"dunlin/internal/peer/conn"
+	"dunlin/internal/peer/route"
 	"dunlin/internal/proto/wire"
 )
 
@@ -25,6 +26,7 @@ type rules struct {
 	tls      *tls.Config
 	pins     tlsconf.Pins
 	accounts []accountRules
+	routes   *route.Config // nil without a cluster
 }
 
 type accountRules struct {
@@ -50,6 +52,9 @@ func (s *Server) compile(opts *Options) (*rules, error) {
 		}
 	}
 	if r.auth, err = authn.New(&opts.Auth); err != nil {
+		return nil, err
+	}
+	if r.routes, err = s.compileCluster(opts); err != nil {
 		return nil, err
 	}
 	global := accountRules{name: account.Global}
@@ -114,6 +119,7 @@ func (s *Server) commit(r *rules) {
 	s.life.Lock()
 	s.loaded = time.Now()
 	s.life.Unlock()
+	s.commitCluster(o, r.routes)
 	s.opts.Store(o)
 	s.cfg.Store(s.clientConfig(r))
 }
@@ -159,6 +165,7 @@ func (s *Server) info(o *Options, auth *authn.Authenticator) wire.Info {
 	}
 	info.LameDuckMode = s.phase == lame
 	s.life.Unlock()
+	s.clusterInfo(o, &info)
 	if o.ClientAdvertise != "" {
 		info.Host, info.Port = advertised(o.ClientAdvertise, info.Port)
 	}

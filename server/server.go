@@ -43,6 +43,7 @@ type Server struct {
 	totals  totals
 	closed  *monitor.Ring
 	web     web
+	cluster cluster
 	parker  atomic.Pointer[netx.Parker]
 
 	life     sync.Mutex // guards what follows
@@ -91,6 +92,7 @@ func New(opts *Options, more ...Option) (*Server, error) {
 		return nil, err
 	}
 	s.clients.init()
+	s.initCluster(opts)
 	s.closed = monitor.NewRing(opts.MaxClosedClients)
 	rules, err := s.compile(opts)
 	if err != nil {
@@ -144,13 +146,19 @@ func (s *Server) Start() error {
 		s.Shutdown()
 		return err
 	}
+	if !opts.DontListen {
+		if err := s.listen(opts); err != nil {
+			s.Shutdown()
+			return err
+		}
+	}
+	if err := s.startCluster(opts); err != nil {
+		s.Shutdown()
+		return err
+	}
 	if opts.DontListen {
 		s.log.Info("Server is ready", "listening", false)
 		return nil
-	}
-	if err := s.listen(opts); err != nil {
-		s.Shutdown()
-		return err
 	}
 	s.log.Info("Server is ready")
 	return nil
@@ -228,6 +236,7 @@ func (s *Server) Shutdown() {
 		s.logClose("client listener", l.Close())
 	}
 	s.clients.closeAll()
+	s.stopCluster()
 	s.stopParker()
 	s.web.stop()
 	s.group.Close()

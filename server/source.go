@@ -241,14 +241,6 @@ func (s *source) Sublist(name string) (st sysapi.SublistStats) {
 	return st
 }
 
-// Routes is empty until the server joins clusters.
-func (s *source) Routes() []sysapi.RouteInfo { return nil }
-
-// RouteSubs is empty as Routes is.
-func (s *source) RouteSubs(uint64) iter.Seq[[]monitor.Sub] {
-	return func(func([]monitor.Sub) bool) {}
-}
-
 func (s *source) RoutePermissions() (imports, exports *sysapi.SubjectPermission) {
 	shown := func(p *perm.Subjects) *sysapi.SubjectPermission {
 		if p == nil {

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"dunlin/internal/core/account"
+	"dunlin/internal/core/interest"
 )
 
 // tenants holds the accounts by name. An account that the configuration drops
@@ -11,6 +12,8 @@ import (
 type tenants struct {
 	mu     sync.RWMutex
 	byName map[string]*account.Account
+	// clustered: other servers are told what the accounts want.
+	clustered bool
 }
 
 func (t *tenants) get(name string) *account.Account {
@@ -37,6 +40,9 @@ func (t *tenants) ensure(name string, system bool) *account.Account {
 	if a == nil {
 		a = account.New(name)
 		a.IsSystem = system
+		if t.clustered {
+			a.Interest = new(interest.Ledger)
+		}
 		t.byName[name] = a
 	}
 	a.SetGone(false)

@@ -22,6 +22,7 @@ var siblings = map[string]string{
 	"internal/core/sublist internal/core/forward":  "a subscription has the kind of its remote end",
 	"internal/proto/routewire internal/proto/wire": "a message is the same on a route",
 	"internal/peer/client internal/peer/conn":      "conn is what all kinds of remote end share",
+	"internal/peer/route internal/peer/conn":       "conn is what all kinds of remote end share",
 }
 
 // guest is a third-party module that may be imported.

@@ -1,0 +1,190 @@
+package route
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"dunlin/internal/core/interest"
+	"dunlin/internal/core/sublist"
+	"dunlin/internal/proto/wire"
+)
+
+// Link is the receiving end of what one other server wants of one account.
+type Link struct {
+	account string
+	// conns has the connection of each lane; an entry is nil while there is none
+	// that may carry messages.
+	conns atomic.Pointer[[interest.Lanes]*Conn]
+}
+
+var _ sublist.PeerSink = (*Link)(nil)
+
+// carrier is the connection for lane, nil if there is none.
+func (l *Link) carrier(lane uint8) *Conn {
+	conns := l.conns.Load()
+	if conns == nil {
+		return nil
+	}
+	return conns[lane%interest.Lanes]
+}
+
+const (
+	verbRMsg = "RMSG "
+	verbHMsg = "HMSG "
+)
+
+// Deliver implements sublist.Sink.
+func (l *Link) Deliver(run []wire.Msg, _ *sublist.Sub, b *sublist.Batch) (taken int) {
+	c := l.carrier(b.Lane)
+	if c == nil {
+		return 0
+	}
+	name := l.nameOn(c)
+	c.Lock()
+	for i := range run {
+		if c.Closing() {
+			break
+		}
+		m := &run[i]
+		before := c.Reserve(len(verbRMsg) + len(name) + len(m.Subject) + len(m.Tail) + 2)
+		after := c.appendMsg(before, name, m, nil)
+		taken++
+		c.CountOut(1, int64(len(m.Body)))
+		full, over := c.Commit(after, len(after)-len(before))
+		if !full && !over && !c.crowded(b) {
+			continue
+		}
+		c.relieve(b, full)
+	}
+	if taken > 0 {
+		c.promise(b)
+	}
+	c.Unlock()
+	return taken
+}
+
+// DeliverQueues implements sublist.PeerSink.
+func (l *Link) DeliverQueues(m *wire.Msg, _ *sublist.Sub, queues []string, b *sublist.Batch) bool {
+	c := l.carrier(b.Lane)
+	if c == nil {
+		return false
+	}
+	name := l.nameOn(c)
+	size := len(verbRMsg) + len(name) + len(m.Subject) + len(m.Tail) + 4
+	for _, q := range queues {
+		size += len(q) + 1
+	}
+	c.Lock()
+	if c.Closing() {
+		c.Unlock()
+		return false
+	}
+	before := c.Reserve(size)
+	after := c.appendMsg(before, name, m, queues)
+	c.CountOut(1, int64(len(m.Body)))
+	full, over := c.Commit(after, len(after)-len(before))
+	if full || over || c.crowded(b) {
+		c.relieve(b, full)
+	}
+	c.promise(b)
+	c.Unlock()
+	return true
+}
+
+// nameOn is how the account is named on c: not at all where c is its own.
+func (l *Link) nameOn(c *Conn) string {
+	if c.own {
+		return ""
+	}
+	return l.account
+}
+
+// appendMsg writes m for the groups in queues, or for plain interest alone.
+func (c *Conn) appendMsg(dst []byte, account string, m *wire.Msg, queues []string) []byte {
+	tail, headers := m.Tail, m.Header > 0
+	if headers && !c.peerHeaders {
+		return c.appendStripped(dst, account, m, queues)
+	}
+	if headers {
+		dst = append(dst, verbHMsg...)
+	} else {
+		dst = append(dst, verbRMsg...)
+	}
+	if account != "" {
+		dst = append(append(dst, account...), ' ')
+	}
+	dst = append(append(dst, m.Subject...), ' ')
+	if len(queues) > 0 {
+		if len(m.Reply) > 0 {
+			dst = append(append(append(dst, '+', ' '), m.Reply...), ' ')
+			tail = tail[len(m.Reply)+1:]
+		} else {
+			dst = append(dst, '|', ' ')
+		}
+		for _, q := range queues {
+			dst = append(append(dst, q...), ' ')
+		}
+	}
+	return append(dst, tail...)
+}
+
+// appendStripped writes m without its header, for an old server that knows none.
+func (c *Conn) appendStripped(dst []byte, account string, m *wire.Msg, queues []string) []byte {
+	plain := wire.Msg{Subject: m.Subject, Reply: m.Reply, Body: m.Body[m.Header:]}
+	tail := wire.AppendTail(nil, m.Reply, -1, len(plain.Body))
+	plain.Tail = append(append(tail, plain.Body...), "\r\n"...)
+	return c.appendMsg(dst, account, &plain, queues)
+}
+
+// promise registers c to be flushed by the publisher of b, if nobody else has
+// promised to. Under the queue's lock.
+func (c *Conn) promise(b *sublist.Batch) {
+	c.Active(b.Now)
+	if c.Promise() {
+		b.Touched = append(b.Touched, c)
+	}
+}
+
+// crowded notes for the publisher how far behind c is, and reports whether it
+// should wait at once. Under the queue's lock.
+func (c *Conn) crowded(b *sublist.Batch) bool {
+	pending := c.Pending()
+	lim := c.limit.Load()
+	if pending <= lim.Watch {
+		return false
+	}
+	if pending > lim.Slow && pending > b.SlowBy {
+		b.Slow, b.SlowBy = c, pending
+	}
+	return b.Stalls > 0 && pending > lim.Stalled
+}
+
+// relieve flushes, holds the publisher back for a moment if c is near its
+// bound, and closes c when it is beyond it. Under the queue's lock, which it
+// gives up meanwhile.
+func (c *Conn) relieve(b *sublist.Batch, full bool) {
+	c.promise(b)
+	pending := c.Pending()
+	lim := c.limit.Load()
+	c.Unlock()
+	if full {
+		c.Flush()
+	}
+	if pending > lim.Stalled && b.Stalls > 0 {
+		b.Stalls--
+		c.host.Stalled(c)
+		c.Flush()
+		ctx, cancel := context.WithTimeout(c.ctx, stallTime)
+		c.WaitDrained(ctx, lim.Stalled/2)
+		cancel()
+	}
+	if pending > lim.MaxPending {
+		c.overrun()
+	}
+	c.Lock()
+}
+
+// stallTime is how long a publisher waits at once for a route near its bound:
+// longer than for a client, since the alternative is to lose the route.
+const stallTime = 20 * time.Millisecond
