@@ -104,25 +104,30 @@ func printHelp(to *os.File) error {
 }
 
 func writeHelp(w io.Writer, i ink) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s dunlin [flags]\n", i.heading("Usage:"))
+	b.WriteString("       dunlin dev [--nodes 3] [--demo]  a cluster on this machine, to try things\n\n")
+	b.WriteString("A messaging server for NATS clients. Without flags it serves on port 4222.\n")
+	writeSections(&b, i, sections)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeSections(b *strings.Builder, i ink, list []section) {
 	width := 0
-	for _, s := range sections {
+	for _, s := range list {
 		for _, f := range s.flags {
 			width = max(width, f.width())
 		}
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s dunlin [flags]\n\n", i.heading("Usage:"))
-	b.WriteString("A messaging server for NATS clients. Without flags it serves on port 4222.\n")
-	for _, s := range sections {
-		fmt.Fprintf(&b, "\n%s\n", i.heading(s.title))
+	for _, s := range list {
+		fmt.Fprintf(b, "\n%s\n", i.heading(s.title))
 		for _, f := range s.flags {
 			pad := strings.Repeat(" ", width-f.width())
 			indent := "\n" + strings.Repeat(" ", width+4)
-			fmt.Fprintf(&b, "  %s%s  %s\n", f.paint(i), pad, strings.ReplaceAll(f.text, "\n", indent))
+			fmt.Fprintf(b, "  %s%s  %s\n", f.paint(i), pad, strings.ReplaceAll(f.text, "\n", indent))
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func (f *flagHelp) width() int { return len(f.paint(ink{})) }

@@ -4,8 +4,9 @@
 //	dunlin -c dunlin.conf     serve as the file says
 //	dunlin -t -c dunlin.conf  only check the file
 //	dunlin --signal reload    tell the running server to read its file again
+//	dunlin dev --nodes 3      a cluster on this machine, to try things
 //
-// All flags are those of nats-server; dunlin -h lists them. The exit code is 0
+// All flags of the server are those of nats-server; dunlin -h lists them. The exit code is 0
 // after an orderly end and 1 if something was wrong: a line of standard error
 // each says what.
 package main
@@ -38,6 +39,9 @@ func run(args []string, stdout, stderr *os.File) int {
 }
 
 func dispatch(args []string, stdout, stderr *os.File) error {
+	if len(args) > 0 && args[0] == "dev" {
+		return runDev(args[1:], stdout)
+	}
 	flags, err := config.ParseFlags(args)
 	if err != nil {
 		return err

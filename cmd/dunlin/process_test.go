@@ -63,7 +63,7 @@ type running struct {
 	ended chan struct{}
 
 	mu     sync.Mutex
-	lines  []string // of standard error
+	lines  []string // of standard error, and of standard output
 	more   chan struct{}
 	looked int // lines that await has passed over
 }
@@ -87,6 +87,7 @@ func launch(t *testing.T, dir string, args ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.cmd.Stdout = r.cmd.Stderr // a server prints nothing there; dev everything
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

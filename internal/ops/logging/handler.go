@@ -103,6 +103,8 @@ type format struct {
 	time   bool
 	utc    bool
 	pid    int // 0 = leave pid and time to the destination (syslog)
+	// prefix stands in front of a text line instead of the pid and the date.
+	prefix string
 }
 
 // clock returns the record's time as it is to be shown.

@@ -12,8 +12,18 @@ import (
 // timeLayout is nats-server's.
 const timeLayout = "2006/01/02 15:04:05.000000 "
 
+// shortTimeLayout is for somebody who looks on.
+const shortTimeLayout = "15:04:05.000 "
+
 func (f *format) appendText(dst []byte, r *slog.Record, added *addition) []byte {
-	if f.pid != 0 {
+	switch {
+	case f.prefix != "":
+		dst = append(dst, f.prefix...)
+		if f.time && !r.Time.IsZero() {
+			dst = f.clock(r.Time).AppendFormat(dst, shortTimeLayout)
+		}
+		dst = f.appendLevel(dst, r.Level)
+	case f.pid != 0:
 		dst = append(dst, '[')
 		dst = strconv.AppendInt(dst, int64(f.pid), 10)
 		dst = append(dst, "] "...)
