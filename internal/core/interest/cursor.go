@@ -1,7 +1,10 @@
 package interest
 
 import (
+	"math/bits"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -18,20 +21,39 @@ type Change struct {
 type Cursor struct {
 	ledger *Ledger
 	mask   uint16
-	next   [shards]uint64 // the first record not read; each under its shard's lock
-	lost   atomic.Bool
+	// news has a bit for each shard in which something has changed. Set and
+	// cleared under the shard's lock, so that nothing new costs one look.
+	news atomic.Uint32
+	next [shards]uint64 // the first record not read, or a mark; each under its shard's lock
+
+	mu      sync.Mutex
+	backlog map[int]*backlog // by shard, of those marked behind
 }
 
-// unread: nothing of the shard has been read, so all of it is to be told.
-const unread = ^uint64(0)
+// backlog is what a cursor has not read of a shard, where that is much.
+type backlog struct {
+	next uint64
+	// net is how much the count of each key has changed in the cursor's lanes. A
+	// key that is as it was is not in it: so it grows with what the peer knows
+	// and what there is, not with how often that changes.
+	net map[string]int32
+}
+
+// Marks in Cursor.next.
+const (
+	unread = ^uint64(0) - iota // nothing of the shard has been read: all of it is to be told
+	behind                     // see backlog
+	ended                      // by Close
+)
 
 // Watch begins to follow the ledger for a connection that carries the lanes in
 // mask. The first calls of Next tell of everything there is.
 func (l *Ledger) Watch(mask uint16) *Cursor {
-	c := &Cursor{ledger: l, mask: mask}
+	c := &Cursor{ledger: l, mask: mask & AllLanes}
 	for i := range c.next {
 		c.next[i] = unread
 	}
+	c.news.Store(1<<shards - 1)
 	l.watch.Lock()
 	defer l.watch.Unlock()
 	var list []*Cursor
@@ -43,7 +65,7 @@ func (l *Ledger) Watch(mask uint16) *Cursor {
 	return c
 }
 
-// Close ends following.
+// Close ends following: nothing is told any more.
 func (c *Cursor) Close() {
 	l := c.ledger
 	l.watch.Lock()
@@ -55,41 +77,53 @@ func (c *Cursor) Close() {
 	list := slices.DeleteFunc(slices.Clone(*old), func(other *Cursor) bool { return other == c })
 	if len(list) > 0 {
 		l.cursors.Store(&list)
-		return
+	} else {
+		l.cursors.Store(nil)
 	}
-	l.cursors.Store(nil)
+	// What only c had not read is not needed any more.
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		if l.cursors.Load() == nil {
-			s.begin += uint64(len(s.log))
+		c.next[i] = ended
+		if s.trim(i, list); len(list) == 0 {
 			s.log = nil
 		}
 		s.mu.Unlock()
 	}
+	c.mu.Lock()
+	c.backlog = nil
+	c.mu.Unlock()
 }
 
-// Lost reports whether so much has changed since Next was last called that it
-// is not known any more: the connection has to begin anew.
-func (c *Cursor) Lost() bool { return c.lost.Load() }
+// notice has something new in shard at. Under the shard's lock.
+func (c *Cursor) notice(at int) {
+	if c.news.Load()>>at&1 == 0 {
+		c.news.Or(1 << at)
+	}
+}
 
 // Next appends to dst what has changed, and returns dst as it was when nothing
 // has. One call tells of one part only, so that whoever calls it can write in between: call it
 // until nothing comes.
 func (c *Cursor) Next(dst []Change) []Change {
 	before := len(dst)
-	for i := range c.ledger.shards {
-		s := &c.ledger.shards[i]
+	for news := c.news.Load(); news != 0; news &= news - 1 {
+		at := bits.TrailingZeros32(news)
+		s := &c.ledger.shards[at]
 		s.mu.Lock()
-		if pos := c.next[i]; pos == unread {
-			c.next[i] = s.begin + uint64(len(s.log))
-			dst = c.whole(s, dst)
-		} else if pos >= s.begin && !c.lost.Load() {
-			c.next[i] = s.begin + uint64(len(s.log))
-			for _, r := range s.log[pos-s.begin:] {
-				dst = c.appendRecord(dst, r)
+		c.news.And(^uint32(1 << at))
+		switch pos := c.next[at]; pos {
+		case unread:
+			dst = c.whole(dst, s)
+		case behind:
+			dst = c.catchUp(dst, at, s)
+		case ended:
+		default:
+			for i := range s.since(pos) {
+				dst = c.appendRecord(dst, &s.log[pos-s.begin+uint64(i)])
 			}
 		}
+		c.passed(at, s)
 		s.mu.Unlock()
 		if len(dst) > before {
 			return dst
@@ -98,30 +132,109 @@ func (c *Cursor) Next(dst []Change) []Change {
 	return dst
 }
 
+// passed notes that c has read shard at. Under the lock of s.
+func (c *Cursor) passed(at int, s *shard) {
+	if c.next[at] == ended {
+		return
+	}
+	c.next[at] = s.end()
+	if list := c.ledger.cursors.Load(); list != nil && len(s.log) > 0 {
+		s.trim(at, *list)
+	}
+}
+
 // whole tells of all keys in s. Under its lock.
-func (c *Cursor) whole(s *shard, dst []Change) []Change {
+func (c *Cursor) whole(dst []Change, s *shard) []Change {
+	dst = slices.Grow(dst, len(s.counts))
 	for key, e := range s.counts {
-		if n := sum(e.more, e.n, e.lane, c.mask); n > 0 {
-			dst = append(dst, change(key, e.cut, n))
+		if n := e.in(c.mask); n > 0 {
+			dst = append(dst, change(key, n))
 		}
 	}
 	return dst
 }
 
-func (c *Cursor) appendRecord(dst []Change, r record) []Change {
-	if c.mask>>r.lane&1 == 0 {
+func (c *Cursor) appendRecord(dst []Change, r *record) []Change {
+	if c.mask>>r.after.lane&1 == 0 {
 		return dst
 	}
-	after := sum(r.counts, r.n, r.lane, c.mask)
-	if before := after - int32(r.delta); r.cut == 0 && before > 0 && after > 0 {
+	after := r.after.in(c.mask)
+	if before := after - int32(r.delta); !r.queue && before > 0 && after > 0 {
 		return dst
 	}
-	return append(dst, change(r.key, r.cut, after))
+	return append(dst, change(r.key, after))
 }
 
-func change(key string, cut uint32, n int32) Change {
-	if cut == 0 {
-		return Change{Subject: key, Weight: min(n, 1)}
+// catchUp tells how what there is differs from what was told last. Under the
+// lock of s.
+func (c *Cursor) catchUp(dst []Change, at int, s *shard) []Change {
+	c.mu.Lock()
+	b := c.backlog[at]
+	delete(c.backlog, at)
+	c.mu.Unlock()
+	b.add(s, c.mask)
+	dst = slices.Grow(dst, len(b.net))
+	for key, net := range b.net {
+		after := s.counts[key].in(c.mask)
+		ch := change(key, after)
+		if before := after - net; ch.Queue == "" && before > 0 && after > 0 {
+			continue
+		}
+		dst = append(dst, ch)
 	}
-	return Change{Subject: key[:cut], Queue: key[cut+1:], Weight: n}
+	return dst
+}
+
+// oldest is the number of the first record of shard at that c needs. What c
+// has not read beyond logMax is summed up. Under the lock of s.
+func (c *Cursor) oldest(at int, s *shard) uint64 {
+	end := s.end()
+	switch pos := c.next[at]; {
+	case pos == unread || pos == ended:
+		return end
+	case pos == behind:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.backlog[at].add(s, c.mask)
+		return end
+	case c.news.Load()>>at&1 == 0: // what has come since is for other lanes
+		c.next[at] = end
+		return end
+	case end-pos < logMax:
+		return pos
+	default:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		b := &backlog{next: pos, net: make(map[string]int32)}
+		b.add(s, c.mask)
+		if c.backlog == nil {
+			c.backlog = make(map[int]*backlog)
+		}
+		c.backlog[at], c.next[at] = b, behind
+		return end
+	}
+}
+
+// add sums up what s has logged since. Under the lock of s.
+func (b *backlog) add(s *shard, mask uint16) {
+	for i := range s.since(b.next) {
+		r := &s.log[b.next-s.begin+uint64(i)]
+		if mask>>r.after.lane&1 == 0 {
+			continue
+		}
+		if n := b.net[r.key] + int32(r.delta); n != 0 {
+			b.net[r.key] = n
+		} else {
+			delete(b.net, r.key)
+		}
+	}
+	b.next = s.end()
+}
+
+// change is what a peer is told of a key that n subscriptions have.
+func change(key string, n int32) Change {
+	if i := strings.IndexByte(key, ' '); i >= 0 {
+		return Change{Subject: key[:i], Queue: key[i+1:], Weight: n}
+	}
+	return Change{Subject: key, Weight: min(n, 1)}
 }

@@ -3,6 +3,7 @@ package interest
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -144,31 +145,148 @@ func TestChurnIsForgotten(t *testing.T) {
 	for i := range l.shards {
 		kept += cap(l.shards[i].log)
 	}
-	if kept > shards*4*logTrim {
+	if kept > shards*logKept {
 		t.Errorf("room for %d records is kept", kept)
 	}
 }
 
-// TestSomebodyWhoNeverLooks is lost instead of making everybody's memory grow.
-func TestSomebodyWhoNeverLooks(t *testing.T) {
-	var l Ledger
-	asleep, awake := l.Watch(AllLanes), &peer{cursor: l.Watch(AllLanes), knows: map[string]int32{}}
-	for asleepStarts := asleep.Next(nil); len(asleepStarts) > 0; {
-		asleepStarts = asleep.Next(nil)
-	}
-	for range 3 * logMax {
-		l.Add("a", "", 1)
-		l.Remove("a", "", 1)
-		if awake.catchUp(t); asleep.Lost() {
-			break
+// TestSomebodyWhoSleeps does not make anybody's memory grow, and knows all when
+// it has caught up.
+func TestSomebodyWhoSleeps(t *testing.T) {
+	for seed := range uint64(8) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		var l Ledger
+		m := model{}
+		change := func(subj, queue string, lane uint8, add bool) {
+			counts := m[subj+" "+queue]
+			if counts == nil {
+				counts = new([Lanes]int32)
+				m[subj+" "+queue] = counts
+			}
+			if add {
+				counts[lane]++
+				l.Add(subj, queue, lane)
+			} else if counts[lane] > 0 {
+				counts[lane]--
+				l.Remove(subj, queue, lane)
+			}
+		}
+		// All keys in few shards, so that their logs become long.
+		keys := []string{"a", "b", "c"}
+		for _, k := range keys {
+			for lane := range uint8(rnd.IntN(Lanes)) {
+				change(k, "", lane, true)
+				change(k, "q", lane, true)
+			}
+		}
+		asleep := []*peer{}
+		for _, mask := range []uint16{AllLanes, 0xf, 1 << 3} {
+			asleep = append(asleep, &peer{cursor: l.Watch(mask), mask: mask, knows: map[string]int32{}})
+		}
+		awake := &peer{cursor: l.Watch(AllLanes), mask: AllLanes, knows: map[string]int32{}}
+		for range 3 {
+			for _, p := range append(asleep, awake) {
+				p.catchUp(t)
+				same(t, fmt.Sprint("seed ", seed), p.knows, m.want(p.mask))
+			}
+			for i := range 16 * logMax {
+				change(keys[rnd.IntN(3)], []string{"", "q"}[rnd.IntN(2)], uint8(rnd.IntN(Lanes)), rnd.IntN(2) == 0)
+				if i%64 == 0 {
+					awake.catchUp(t)
+				}
+			}
+			for i := range l.shards {
+				if n := len(l.shards[i].log); n > logMax {
+					t.Fatalf("a log has %d records", n)
+				}
+			}
+		}
+		if sum := len(asleep[0].cursor.backlog); sum == 0 {
+			t.Fatal("nobody is behind")
+		}
+		for _, p := range append(asleep, awake) {
+			p.catchUp(t)
+			same(t, fmt.Sprint("seed ", seed), p.knows, m.want(p.mask))
+			p.cursor.Close()
 		}
 	}
-	if !asleep.Lost() || awake.cursor.Lost() {
-		t.Fatalf("lost: the one that sleeps %v, the one that reads %v", asleep.Lost(), awake.cursor.Lost())
+}
+
+// TestChurnWhileAsleep: names that come and go meanwhile cost nothing.
+func TestChurnWhileAsleep(t *testing.T) {
+	var l Ledger
+	p := &peer{cursor: l.Watch(AllLanes), mask: AllLanes, knows: map[string]int32{}}
+	p.catchUp(t)
+	for i := range shards * logMax * 3 {
+		subj := fmt.Sprint("inbox.", i)
+		l.Add(subj, "", 1)
+		l.Remove(subj, "", 1)
 	}
-	if got := asleep.Next(nil); len(got) > 0 {
-		t.Errorf("one that is lost is told %v", got)
+	if len(p.cursor.backlog) < shards {
+		t.Fatalf("behind in %d shards only", len(p.cursor.backlog))
 	}
+	for _, b := range p.cursor.backlog {
+		if len(b.net) > 1 { // one may be between Add and Remove
+			t.Fatalf("%d names are kept", len(b.net))
+		}
+	}
+	if told := p.catchUp(t); told > 2*shards*logMax {
+		t.Errorf("%d changes are told", told)
+	}
+	same(t, "at the end", p.knows, map[string]int32{})
+}
+
+// TestClosed: nothing is told after Close, and a Remove too many changes nothing.
+func TestClosed(t *testing.T) {
+	var l Ledger
+	c, other := l.Watch(AllLanes), l.Watch(1<<4)
+	l.Add("a", "", 3)
+	c.Close()
+	l.Add("b", "", 3)
+	l.Remove("b", "", 4)
+	l.Remove("c", "q", 4)
+	if got := c.Next(nil); len(got) > 0 {
+		t.Errorf("told %v after Close", got)
+	}
+	if got := other.Next(nil); len(got) > 0 {
+		t.Errorf("told %v of other lanes", got)
+	}
+	c.Close()
+	other.Close()
+}
+
+// TestMemoryComesBack: a ledger that had many keys and has few is small.
+func TestMemoryComesBack(t *testing.T) {
+	var l Ledger
+	const n = 200000
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("some.subject.", i)
+	}
+	before := heap()
+	for _, s := range names {
+		l.Add(s, "", 1)
+	}
+	if each := float64(heap()-before) / n; each > 90 {
+		t.Errorf("%.0f bytes a subscription", each)
+	} else {
+		t.Logf("%.0f bytes a subscription", each)
+	}
+	for _, s := range names[100:] {
+		l.Remove(s, "", 1)
+	}
+	if left := heap() - before; left > 1<<20 {
+		t.Errorf("%d bytes are left", left)
+	}
+	runtime.KeepAlive(names)
+	runtime.KeepAlive(&l)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // TestTogether: many change while connections come, look and go.
@@ -218,28 +336,68 @@ func TestTogether(t *testing.T) {
 }
 
 func BenchmarkLedger(b *testing.B) {
-	for _, watchers := range []int{0, 2} {
-		b.Run(fmt.Sprint(watchers, " watchers"), func(b *testing.B) {
+	const many = 1 << 18
+	subjects := make([]string, many)
+	for i := range subjects {
+		subjects[i] = fmt.Sprint("some.subject.", i)
+	}
+	for _, c := range []struct {
+		name            string
+		watchers, drain int
+		queue           string
+	}{{"alone", 0, 64, ""}, {"watched", 2, 64, ""}, {"watched, told at once", 2, 1, ""}, {"queue, watched", 2, 64, "q"}} {
+		b.Run(c.name, func(b *testing.B) {
 			var l Ledger
-			subjects := make([]string, 1<<16)
-			for i := range subjects {
-				subjects[i] = fmt.Sprint("some.subject.", i)
-			}
 			var list []*Cursor
-			for range watchers {
+			for range c.watchers {
 				list = append(list, l.Watch(AllLanes))
 			}
 			var buf []Change
 			b.ReportAllocs()
 			for i := range b.N {
-				l.Add(subjects[i&(1<<16-1)], "", 3)
-				if i&63 == 63 {
-					for _, c := range list {
-						for buf = c.Next(buf[:0]); len(buf) > 0; buf = c.Next(buf[:0]) {
-						}
+				if i&(2*many-1) < many {
+					l.Add(subjects[i&(many-1)], c.queue, 3)
+				} else {
+					l.Remove(subjects[i&(many-1)], c.queue, 3)
+				}
+				if i%c.drain > 0 {
+					continue
+				}
+				for _, cur := range list {
+					for buf = cur.Next(buf[:0]); len(buf) > 0; buf = cur.Next(buf[:0]) {
 					}
 				}
 			}
 		})
 	}
+}
+
+func BenchmarkNext(b *testing.B) {
+	for _, n := range []int{1, 100000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var l Ledger
+			subjects := make([]string, n)
+			for i := range subjects {
+				subjects[i] = fmt.Sprint("some.subject.", i)
+				l.Add(subjects[i], "", 3)
+			}
+			var buf []Change
+			read := 0
+			for read < b.N {
+				c := l.Watch(AllLanes)
+				for buf = c.Next(buf[:0]); len(buf) > 0; buf = c.Next(buf[:0]) {
+					read += len(buf)
+				}
+				c.Close()
+			}
+		})
+	}
+	b.Run("nothing", func(b *testing.B) {
+		var l Ledger
+		c := l.Watch(AllLanes)
+		c.Next(nil)
+		for range b.N {
+			c.Next(nil)
+		}
+	})
 }

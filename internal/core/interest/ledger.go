@@ -2,6 +2,8 @@ package interest
 
 import (
 	"hash/maphash"
+	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -13,12 +15,14 @@ const (
 	// AllLanes is the mask of a connection that carries everything.
 	AllLanes = 1<<Lanes - 1
 
+	// shards has a bit each in Cursor.news.
 	shards = 32
 	// logTrim is the length from which on a shard's log is looked through for what all
 	// cursors have read.
 	logTrim = 256
-	// logMax bounds it: a cursor that is further behind is lost.
-	logMax = 1 << 14
+	// logMax bounds it: what a cursor that is further behind has not read is
+	// summed up by key.
+	logMax = 1 << 12
 )
 
 var seed = maphash.MakeSeed()
@@ -31,10 +35,12 @@ type Ledger struct {
 	cursors atomic.Pointer[[]*Cursor]
 }
 
-// shard is part of the keys.
+// shard is part of the keys. A key is "subject" or "subject queue": neither has
+// a blank in it.
 type shard struct {
 	mu     sync.Mutex
 	counts map[string]entry
+	most   int      // keys that counts has had room for
 	log    []record // changes that some cursor has not read
 	begin  uint64   // number of the first record in log; records are numbered for ever
 }
@@ -44,28 +50,20 @@ type entry struct {
 	more *[Lanes]int32 // by lane, nil while there is but one
 	n    int32         // of all lanes
 	lane uint8
-	cut  uint32 // length of the subject if a queue name follows, else 0
 }
 
-// record is one change of a count.
-type record struct {
-	key    string
-	counts *[Lanes]int32 // after the change; nil: n in lane, nothing in others
-	n      int32
-	cut    uint32
-	delta  int8
-	lane   uint8
-}
-
-// sum is the count of the lanes in mask.
-func sum(counts *[Lanes]int32, n int32, lane uint8, mask uint16) (total int32) {
-	if counts == nil {
-		if mask>>lane&1 == 0 {
+// in is the count of the lanes in mask.
+func (e entry) in(mask uint16) (total int32) {
+	if e.more == nil {
+		if mask>>e.lane&1 == 0 {
 			return 0
 		}
-		return n
+		return e.n
 	}
-	for l, c := range counts {
+	if mask == AllLanes {
+		return e.n
+	}
+	for l, c := range e.more {
 		if mask>>l&1 != 0 {
 			total += c
 		}
@@ -73,11 +71,22 @@ func sum(counts *[Lanes]int32, n int32, lane uint8, mask uint16) (total int32) {
 	return total
 }
 
+// has reports whether anything is counted in lane.
+func (e entry) has(lane uint8) bool { return e.in(1<<lane) > 0 }
+
+// record is one change of a count.
+type record struct {
+	key   string
+	after entry // its more is a copy, its lane the one that has changed
+	delta int8
+	queue bool
+}
+
 // Add counts one more subscription to subject, in the queue group queue unless
 // that is empty, by a client of lane. The strings are kept.
 func (l *Ledger) Add(subject, queue string, lane uint8) { l.change(subject, queue, lane, 1) }
 
-// Remove undoes Add.
+// Remove undoes Add. Without an Add before it nothing changes.
 func (l *Ledger) Remove(subject, queue string, lane uint8) { l.change(subject, queue, lane, -1) }
 
 // keyRoom is enough for the keys of most queue subscriptions.
@@ -89,7 +98,7 @@ func (l *Ledger) change(subject, queue string, lane uint8, delta int8) {
 		at := int(maphash.String(seed, subject) % shards)
 		s := &l.shards[at]
 		s.mu.Lock()
-		s.apply(l, at, subject, s.counts[subject], lane, delta)
+		s.apply(l, at, subject, lane, delta)
 		s.mu.Unlock()
 		return
 	}
@@ -98,18 +107,16 @@ func (l *Ledger) change(subject, queue string, lane uint8, delta int8) {
 	at := int(maphash.Bytes(seed, key) % shards)
 	s := &l.shards[at]
 	s.mu.Lock()
-	e := s.counts[string(key)]
-	e.cut = uint32(len(subject))
-	s.apply(l, at, string(key), e, lane, delta)
+	s.apply(l, at, string(key), lane, delta)
 	s.mu.Unlock()
 }
 
-// apply changes the count e of key. Under the lock.
-func (s *shard) apply(l *Ledger, at int, key string, e entry, lane uint8, delta int8) {
-	if e.n == 0 && delta < 0 {
-		return // Remove without Add
-	}
+// apply changes the count of key. Under the lock.
+func (s *shard) apply(l *Ledger, at int, key string, lane uint8, delta int8) {
+	e := s.counts[key]
 	switch {
+	case delta < 0 && !e.has(lane):
+		return // Remove without Add
 	case e.n == 0:
 		e.lane = lane
 	case e.more == nil && lane != e.lane:
@@ -120,46 +127,86 @@ func (s *shard) apply(l *Ledger, at int, key string, e entry, lane uint8, delta 
 		e.more[lane] += int32(delta)
 	}
 	e.n += int32(delta)
-	switch {
-	case e.n > 0:
+	s.set(key, e)
+	if cursors := l.cursors.Load(); cursors != nil {
+		s.report(at, key, e, lane, delta, *cursors)
+	}
+}
+
+// shrinkFrom is the number of keys from which on a shard gives memory back.
+const shrinkFrom = 256
+
+// set keeps e for key. Under the lock.
+func (s *shard) set(key string, e entry) {
+	if e.n > 0 {
 		if s.counts == nil {
 			s.counts = make(map[string]entry)
 		}
 		s.counts[key] = e
-	case len(s.counts) == 1:
-		s.counts = nil // a map keeps the memory of its largest time
-	default:
-		delete(s.counts, key)
+		s.most = max(s.most, len(s.counts))
+		return
 	}
-	if cursors := l.cursors.Load(); cursors != nil {
-		r := record{key: key, n: e.n, delta: delta, lane: lane, cut: e.cut}
-		if e.more != nil {
-			now := *e.more
-			r.counts = &now
-		}
-		s.log = append(s.log, r)
-		if len(s.log)%logTrim == 0 {
-			s.trim(at, *cursors)
-		}
+	delete(s.counts, key)
+	// A map keeps the memory of its largest time.
+	if n := len(s.counts); n == 0 {
+		s.counts, s.most = nil, 0
+	} else if s.most >= shrinkFrom && n < s.most/8 {
+		smaller := make(map[string]entry, n)
+		maps.Copy(smaller, s.counts)
+		s.counts, s.most = smaller, n
 	}
 }
 
-// trim drops what all cursors have read. Under the lock.
-func (s *shard) trim(at int, cursors []*Cursor) {
-	end := s.begin + uint64(len(s.log))
-	from := end
+// report logs that key has changed to e, for the cursors that look at lane.
+// Under the lock.
+func (s *shard) report(at int, key string, e entry, lane uint8, delta int8, cursors []*Cursor) {
+	some := false
 	for _, c := range cursors {
-		switch pos := c.next[at]; {
-		case pos == unread:
-		case end-pos > logMax:
-			c.lost.Store(true)
-		default:
-			from = min(from, pos)
+		if c.mask>>lane&1 != 0 {
+			c.notice(at)
+			some = true
 		}
 	}
-	n := copy(s.log, s.log[from-s.begin:])
+	if !some {
+		return
+	}
+	r := record{key: key, after: e, delta: delta, queue: strings.IndexByte(key, ' ') >= 0}
+	if r.after.lane = lane; e.more != nil {
+		now := *e.more
+		r.after.more = &now
+	}
+	s.log = append(s.log, r)
+	if len(s.log)%logTrim == 0 {
+		s.trim(at, cursors)
+	}
+}
+
+// end is the number of the record that comes next.
+func (s *shard) end() uint64 { return s.begin + uint64(len(s.log)) }
+
+// since are the records from number pos on.
+func (s *shard) since(pos uint64) []record { return s.log[pos-s.begin:] }
+
+// trim drops what all cursors have read. Under the lock.
+func (s *shard) trim(at int, cursors []*Cursor) {
+	from := s.end()
+	for _, c := range cursors {
+		from = min(from, c.oldest(at, s))
+	}
+	s.drop(from)
+}
+
+// logKept is the longest log whose memory is kept for the next changes.
+const logKept = 64
+
+// drop forgets the records before number from. Under the lock.
+func (s *shard) drop(from uint64) {
+	if from == s.begin {
+		return
+	}
+	n := copy(s.log, s.since(from))
 	clear(s.log[n:])
-	if s.log = s.log[:n]; n == 0 && cap(s.log) > 4*logTrim {
+	if s.log = s.log[:n]; n == 0 && cap(s.log) > logKept {
 		s.log = nil
 	}
 	s.begin = from
