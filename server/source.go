@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"dunlin/internal/base/version"
@@ -178,20 +179,29 @@ func (s *source) ConnSubs(id uint64) iter.Seq[[]monitor.Sub] {
 	}
 }
 
+// subBatches are buffers for batches: one that is made anew for each of 10,000
+// connections is 70 MB of garbage an answer, and the collector's turns are what
+// messages wait for.
+var subBatches = sync.Pool{New: func() any { return new([monitor.BatchMax]monitor.Sub) }}
+
 // batches collects what walk goes through into batches for yield.
 func batches(acc string, walk func(func(*sublist.Sub) bool), yield func([]monitor.Sub) bool) bool {
-	buf := make([]monitor.Sub, 0, monitor.BatchMax)
-	going := true
+	all := subBatches.Get().(*[monitor.BatchMax]monitor.Sub)
+	defer func() {
+		clear(all[:]) // of the texts it refers to
+		subBatches.Put(all)
+	}()
+	n, going := 0, true
 	walk(func(sub *sublist.Sub) bool {
-		buf = append(buf, snapshotSub(acc, sub))
-		if len(buf) == monitor.BatchMax {
-			going = yield(buf)
-			buf = buf[:0]
+		all[n] = snapshotSub(acc, sub)
+		if n++; n == len(all) {
+			going = yield(all[:n])
+			n = 0
 		}
 		return going
 	})
-	if going && len(buf) > 0 {
-		going = yield(buf)
+	if going && n > 0 {
+		going = yield(all[:n])
 	}
 	return going
 }

@@ -88,7 +88,7 @@ func TestSortPacedSorts(t *testing.T) {
 		for i := range list {
 			list[i] = pair{(i * 7919) % 13, i}
 		}
-		got, err := sortPaced(newPace(context.Background()), list, make([]pair, n), func(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.order, b.order)) })
+		got, err := sortPaced(new(pacer).start(context.Background()), list, make([]pair, n), func(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.order, b.order)) })
 		if err != nil || len(got) != n {
 			t.Fatalf("%d: %d sorted, %v", n, len(got), err)
 		}
@@ -98,11 +98,37 @@ func TestSortPacedSorts(t *testing.T) {
 	}
 }
 
+// TestAnswersShareTheirPace: several long answers at a time rest so much longer
+// that together they take what one takes.
+func TestAnswersShareTheirPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all pacer
+		one := all.start(context.Background())
+		for busy := 1; busy <= 3; busy++ {
+			before := time.Now()
+			if err := one.rest(); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(before); got != time.Duration(busy)*restTime {
+				t.Errorf("%d answers: a rest of %v, want %v", busy, got, time.Duration(busy)*restTime)
+			}
+			all.start(context.Background())
+		}
+		for range 3 {
+			one.end()
+		}
+		before := time.Now()
+		if err := one.rest(); err != nil || time.Since(before) != restTime {
+			t.Errorf("after the others ended: a rest of %v, want %v (%v)", time.Since(before), restTime, err)
+		}
+	})
+}
+
 // TestLongAnswersRest: an answer over very many connections must sleep again
 // and again, or the reader goroutines of a pinned server wait for all of it.
 func TestLongAnswersRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(context.Background())
+		p := new(pacer).start(context.Background())
 		rests := 0
 		for range 1000 {
 			p.began = p.began.Add(-stepMax / 4) // so much work was done
@@ -131,7 +157,7 @@ func TestPaceEndsWhenTheClientHasGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := q.search(f, newPace(ctx), new(scratch), time.Now()); err == nil {
+	if _, _, err := q.search(f, new(pacer).start(ctx), new(scratch), time.Now()); err == nil {
 		t.Error("went over 20,000 connections for a client that has gone")
 	}
 	w := httptest.NewRecorder()

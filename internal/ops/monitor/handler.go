@@ -40,6 +40,7 @@ type Handler struct {
 	base   string // "" or "/x/y"
 	usage  *Usage
 	heavy  chan struct{}
+	pacer  pacer
 	links  []linkGroup
 
 	// Fixed after New. Paths are matched as they stand: a base path is any

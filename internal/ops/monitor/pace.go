@@ -3,28 +3,43 @@ package monitor
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
-// stepMax is how long monitoring works before it rests for restTime. The
-// two bound how long a reader on the same core can be kept waiting, and the
-// share of one core a long answer takes.
+// stepMax is how long monitoring works before it rests for restTime. The first
+// bounds how long a reader on the same core can be kept waiting. Both together
+// are the share of one core that long answers take, 4 %: where messages want
+// all of it, each of them waits longer by that share.
 //
 // A rest is a sleep, not runtime.Gosched: a goroutine that only yields comes
 // back from the global queue before the scheduler looks at the network, and a
 // socket that became ready would wait for the whole answer.
 const (
-	stepMax  = 50 * time.Microsecond
-	restTime = 200 * time.Microsecond
+	stepMax  = 25 * time.Microsecond
+	restTime = 600 * time.Microsecond
 )
+
+// pacer is what the requests of one handler share, so that several at a time
+// take no more than one does.
+type pacer struct {
+	busy atomic.Int32 // requests that are being answered in steps
+}
 
 // pace belongs to the goroutine of one request.
 type pace struct {
 	ctx   context.Context
+	all   *pacer
 	began time.Time
 }
 
-func newPace(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now()} }
+// start begins a paced piece of work; end ends it.
+func (r *pacer) start(ctx context.Context) *pace {
+	r.busy.Add(1)
+	return &pace{ctx: ctx, all: r, began: time.Now()}
+}
+
+func (p *pace) end() { p.all.busy.Add(-1) }
 
 // step is called after every small piece of work. It rests when it is time to
 // and returns the context's error once the client has gone.
@@ -39,7 +54,7 @@ func (p *pace) rest() error {
 	if err := p.ctx.Err(); err != nil {
 		return err
 	}
-	time.Sleep(restTime)
+	time.Sleep(restTime * time.Duration(p.all.busy.Load()))
 	p.began = time.Now()
 	return nil
 }
