@@ -41,7 +41,7 @@ func (m *Mesh) sameCluster(c *conn, name string, dynamic bool) bool {
 // adopt takes over the name of others. Those who know this server by its
 // former one hear the new one when they are connected again.
 func (m *Mesh) adopt(c *conn, name string, configured bool) {
-	m.cluster, m.anchored = name, configured
+	m.cluster = name
 	m.emit(ClusterName{Name: name})
 	for _, s := range slices.Clone(m.servers) {
 		m.closeServer(s, sysapi.ClusterNameConflict, "", "The cluster's name has changed to "+name)
@@ -51,4 +51,5 @@ func (m *Mesh) adopt(c *conn, name string, configured bool) {
 			m.close(p, sysapi.ClusterNameConflict, "", slog.LevelDebug, "The cluster's name has changed to "+name)
 		}
 	}
+	m.anchored = configured // not before: a server that nobody is connected to is free again
 }

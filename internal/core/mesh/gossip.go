@@ -43,10 +43,10 @@ func (m *Mesh) introduce(s *server, mode int) {
 	}
 	about := s.conns[0].id
 	if len(usual) > 0 {
-		m.emit(Forward{To: usual, About: about, IP: s.peer.IP, GossipMode: mode})
+		m.emit(Forward{To: usual, About: about, IP: s.peer.IP, Cluster: m.cluster, GossipMode: mode})
 	}
 	if len(bridge) > 0 {
-		m.emit(Forward{To: bridge, About: about, IP: s.peer.IP, GossipMode: GossipOverride})
+		m.emit(Forward{To: bridge, About: about, IP: s.peer.IP, Cluster: m.cluster, GossipMode: GossipOverride})
 	}
 }
 
@@ -65,8 +65,6 @@ func (m *Mesh) gossip(info *Info) {
 	case m.lameDuck || info.LameDuck || info.Gateway != "":
 		return
 	case info.ID == "" || len(info.ID) > textMax || info.ID == m.self.ID || m.byID[info.ID] != nil:
-		return
-	case info.Cluster != m.cluster:
 		return
 	}
 	addr := dialAddr(info.IP)

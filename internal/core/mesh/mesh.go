@@ -188,7 +188,11 @@ func (m *Mesh) drop(c *conn) {
 		if o := s.opening(c.slot); o != nil && o.dialing == c.id {
 			o.dialing = 0
 			o.fails++
-			o.next = m.in(backoff(retryEvery, o.fails, o.refused, retryMax))
+			most := retryMax
+			if o.refused { // it tells when that changes, or it has been started again
+				most = retryLearnt
+			}
+			o.next = m.in(backoff(retryEvery, o.fails, o.refused || m.opts.ConnectBackoff, most))
 		}
 	}
 }
