@@ -22,6 +22,9 @@ func logBanner(log *slog.Logger, name, id string, opts *config.Options) {
 	log.Info(fmt.Sprintf("  Version:  %s (NATS %s)", version.Dunlin, version.NATS))
 	log.Info("  Git:      " + commit)
 	log.Debug("  Go build: " + runtime.Version())
+	if opts.Cluster.Enabled() && opts.Cluster.Name != "" { // else the server makes one up, and says so
+		log.Info("  Cluster:  " + opts.Cluster.Name)
+	}
 	log.Info("  Name:     " + name)
 	log.Info("  ID:       " + id)
 	if opts.ConfigFile != "" {

@@ -176,8 +176,9 @@ func (c *devCluster) paint(i int, s string) string {
 	return c.ink.paint(devColours[i%len(devColours)], s)
 }
 
-// options are those of one node. Every node knows all others, so that it does
-// not matter in which order they start.
+// options are those of one node. It dials those that run already, and they
+// learn of it by that: to dial one that has not started yet would only fill
+// the log with attempts.
 func (c *devCluster) options(i int) *config.Options {
 	o := config.New()
 	o.ServerName = c.name(i)
@@ -187,10 +188,8 @@ func (c *devCluster) options(i int) *config.Options {
 		return o
 	}
 	o.Cluster.Name, o.Cluster.Host, o.Cluster.Port = "dev", c.flags.host, c.ports[i].Cluster
-	for j, p := range c.ports {
-		if j != i {
-			o.Cluster.Routes = append(o.Cluster.Routes, &url.URL{Scheme: "nats", Host: c.address(p.Cluster)})
-		}
+	for _, p := range c.ports[:i] {
+		o.Cluster.Routes = append(o.Cluster.Routes, &url.URL{Scheme: "nats", Host: c.address(p.Cluster)})
 	}
 	return o
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"dunlin/internal/proto/sysapi"
 )
@@ -120,13 +121,50 @@ func TestDevWithThreeNodes(t *testing.T) {
 			t.Errorf("node %d is called %s", i+1, n.name)
 		}
 		v := n.varz(t)
-		others := slices.Delete(slices.Clone(all), i, i+1)
-		if v.Name != n.name || v.Cluster.Name != "dev" || net.JoinHostPort(v.Cluster.Host, strconv.Itoa(v.Cluster.Port)) != all[i] || !slices.Equal(v.Cluster.URLs, others) {
-			t.Errorf("%s says %s and %+v; want the address %s and the routes %v", n.name, v.Name, v.Cluster, all[i], others)
+		if v.Name != n.name || v.Cluster.Name != "dev" || net.JoinHostPort(v.Cluster.Host, strconv.Itoa(v.Cluster.Port)) != all[i] || !slices.Equal(v.Cluster.URLs, all[:i]) {
+			t.Errorf("%s says %s and %+v; want the address %s and the routes %v", n.name, v.Name, v.Cluster, all[i], all[:i])
 		}
-		r.dialNode(n)
+	}
+
+	// What is published on one node is heard on each.
+	for _, from := range nodes {
+		for _, to := range nodes {
+			c, p := r.dialNode(to), r.dialNode(from)
+			subject := "from." + from.name + ".to." + to.name
+			c.send("SUB " + subject + " 1\r\n")
+			c.ping()
+			r.until(subject, func() bool {
+				p.send("PUB " + subject + " 2\r\nhi\r\n")
+				p.ping()
+				return c.hears("MSG " + subject + " 1 2")
+			})
+		}
 	}
 	r.endsWell(nodes)
+	for _, line := range r.log() {
+		if strings.Contains(line, "[ERR]") || strings.Contains(line, "[WRN]") {
+			t.Errorf("in a cluster where all is well: %s", line)
+		}
+	}
+}
+
+// hears says whether a line with the text has come before the answer to a
+// PING.
+func (c *client) hears(text string) bool {
+	c.t.Helper()
+	c.send("PING\r\n")
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		c.t.Fatal(err)
+	}
+	for found := false; ; {
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			c.t.Fatalf("waiting for PONG: %v", err)
+		}
+		if found = found || strings.Contains(line, text); strings.HasPrefix(line, "PONG") {
+			return found
+		}
+	}
 }
 
 func TestDevDemo(t *testing.T) {

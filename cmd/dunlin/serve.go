@@ -143,6 +143,7 @@ func (d *daemon) writePorts(opts *config.Options) {
 	ports := process.Ports{
 		NATS:       process.URLs(client, d.server.Addr()),
 		Monitoring: process.URLs(monitor, d.server.MonitorAddr()),
+		Cluster:    process.URLs("nats", d.server.ClusterAddr()),
 		Profile:    process.URLs("http", d.server.ProfileAddr()),
 	}
 	if err := d.files.WritePorts(opts.PortsFileDir, &ports); err != nil {
