@@ -44,7 +44,7 @@ func (m *Mesh) adopt(c *conn, name string, configured bool) {
 	m.cluster = name
 	m.emit(ClusterName{Name: name})
 	for _, s := range slices.Clone(m.servers) {
-		m.closeServer(s, sysapi.ClusterNameConflict, "", "The cluster's name has changed to "+name)
+		m.closeServer(s, c, sysapi.ClusterNameConflict, "", "The cluster's name has changed to "+name)
 	}
 	for _, p := range slices.Clone(m.pending) {
 		if p != c && p.greeted {

@@ -178,7 +178,7 @@ func (m *Mesh) sayAgain() {
 	for _, s := range m.servers {
 		if len(s.conns) > 0 {
 			info := m.ownInfo(s.conns[0])
-			info.PoolIdx, info.Account, info.GossipMode = 0, "", GossipDisabled
+			info.PoolIdx, info.Account, info.GossipMode = 0, "", GossipDefault
 			m.emit(Send{Conn: s.conns[0].id, Info: info})
 		}
 	}

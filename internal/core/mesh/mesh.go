@@ -44,6 +44,7 @@ type conn struct {
 	dialed bool // by this side
 	since  time.Time
 
+	addr   string  // dialed
 	target *target // dialed to find out who is there
 	server string  // its id: expected, then known
 	slot   Slot

@@ -406,4 +406,3 @@ func (n *node) dial(d Dial) {
 		n.do(n.m.Dialed(w.now, d.Conn, nil))
 	})
 }
-

@@ -31,7 +31,7 @@ func (m *Mesh) Reload(now time.Time, opts Options) ([]Effect, error) {
 	m.reloadRoutes(&old)
 	if max(m.opts.PoolSize, 0) != max(old.PoolSize, 0) {
 		for _, s := range slices.Clone(m.servers) {
-			m.closeServer(s, sysapi.RouteRemoved, "", "The pool size has changed")
+			m.closeServer(s, nil, sysapi.RouteRemoved, "", "The pool size has changed")
 			m.again(s)
 		}
 	} else {
@@ -82,7 +82,7 @@ func (m *Mesh) removeRoute(t *target) {
 			if s.peer.Dunlin != "" {
 				said = routeRemoved
 			}
-			m.closeServer(s, sysapi.RouteRemoved, said, "The route was removed from the configuration")
+			m.closeServer(s, nil, sysapi.RouteRemoved, said, "The route was removed from the configuration")
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (m *Mesh) openingOf(c *conn) *opening {
 // the connection that says so while the others are new themselves.
 func (m *Mesh) supersede(c *conn, s *server) bool {
 	if s.settled(m.now) {
-		m.closeServer(s, sysapi.DuplicateRoute, "", "The server has begun anew with another pool size")
+		m.closeServer(s, c, sysapi.DuplicateRoute, "", "The server has begun anew with another pool size")
 		return true
 	}
 	m.close(c, sysapi.DuplicateRoute, "", slog.LevelInfo, "Pool size differs from that of the server's other connections")
@@ -143,14 +143,14 @@ func (m *Mesh) join(c *conn) *server {
 		urls: c.info.ConnectURLs, ws: c.info.WSConnectURLs, leaving: c.info.LameDuck,
 	}
 	s.addr = s.said
-	if c.target != nil {
-		s.addr = c.target.addr
+	if c.dialed {
+		s.addr = c.addr
 	}
 	for _, other := range slices.Clone(m.servers) {
 		switch {
 		case other.peer.Name == "" || other.peer.Name != s.peer.Name:
 		case other.said != "" && other.said == s.said: // it has been started again
-			m.closeServer(other, sysapi.StaleConnection, "", "The server was started again with another id")
+			m.closeServer(other, c, sysapi.StaleConnection, "", "The server was started again with another id")
 		default:
 			m.log(c.id, slog.LevelWarn, fmt.Sprintf("Two servers have the name %q: %s and %s", s.peer.Name, other.peer.ID, s.peer.ID))
 		}
@@ -220,7 +220,7 @@ func (m *Mesh) open(s *server, o *opening) {
 		return
 	}
 	c := m.newConn(true)
-	c.server, c.slot, o.dialing = s.peer.ID, o.slot, c.id
+	c.server, c.slot, c.addr, o.dialing = s.peer.ID, o.slot, s.addr, c.id
 	t := m.byAddr[s.addr]
 	if t == nil {
 		t = &target{addr: s.addr}
@@ -276,11 +276,13 @@ func (m *Mesh) gone(s *server) {
 	}
 }
 
-// closeServer closes all connections of a server.
-func (m *Mesh) closeServer(s *server, reason sysapi.CloseReason, err, text string) {
+// closeServer closes all connections of a server but the one, which is not
+// registered, that is the reason for it.
+func (m *Mesh) closeServer(s *server, but *conn, reason sysapi.CloseReason, err, text string) {
 	for _, o := range s.openings {
-		if c := m.conns[o.dialing]; c != nil {
-			o.dialing = 0
+		c := m.conns[o.dialing]
+		o.dialing = 0
+		if c != nil && c != but {
 			m.close(c, reason, "", slog.LevelDebug, text)
 		}
 	}

@@ -116,7 +116,7 @@ func (m *Mesh) try(t *target) {
 		t.next = m.in(retryEvery)
 	default:
 		c := m.newConn(true)
-		c.target, c.gossip = t, t.gossip
+		c.target, c.addr, c.gossip = t, t.addr, t.gossip
 		t.dialing = c.id
 		m.emit(Dial{Conn: c.id, Addr: t.addr, TLSHost: m.tlsHost(t), Explicit: t.explicit, Attempt: t.fails + 1, Peer: t.peer})
 	}
