@@ -61,11 +61,30 @@ func (s *source) RouteSubs(id uint64) iter.Seq[[]monitor.Sub] {
 	}
 }
 
+// routeSid names interest of another server as nats-server does. A route that
+// carries a single account leaves it out.
+func routeSid(account string, pinned bool, sub *sublist.Sub) string {
+	sid := "R " + sub.Subject()
+	if !pinned {
+		sid = "R " + account + " " + sub.Subject()
+	}
+	if queue := sub.Queue(); queue != "" {
+		sid += " " + queue
+	}
+	return sid
+}
+
 func routeBatches(r *route.Conn, yield func([]monitor.Sub) bool) {
 	buf := make([]monitor.Sub, 0, monitor.BatchMax)
 	going := true
+	pinned := false
+	if reg := r.Registration(); reg != nil {
+		pinned = reg.Slot.Account != ""
+	}
 	r.Subs(func(account string, sub *sublist.Sub) bool {
-		buf = append(buf, snapshotSub(account, sub))
+		one := snapshotSub(account, sub)
+		one.ConnID, one.Sid = r.ID(), routeSid(account, pinned, sub)
+		buf = append(buf, one)
 		if len(buf) == monitor.BatchMax {
 			going = yield(buf)
 			buf = buf[:0]

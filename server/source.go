@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"iter"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -64,7 +65,8 @@ func (s *source) Varz(v *sysapi.Varz) {
 	if o.WriteTimeout != "default" {
 		v.WriteTimeout = o.WriteTimeout
 	}
-	v.Cluster = clusterVarz(o)
+	v.ClientConnectURLs, v.WSConnectURLs = info.ConnectURLs, info.WSConnectURLs
+	v.Cluster = s.clusterVarz(o)
 	v.Start = s.start
 	v.ConfigDigest = o.ConfigDigest
 	v.Tags, v.Metadata, v.FeatureFlags = o.Tags, o.Metadata, featureFlags(o.FeatureFlags)
@@ -122,6 +124,34 @@ func (s *source) count(v *sysapi.Varz) {
 	v.SlowConsumers, v.StaleConnections, v.StalledClients = t.slow.Load(), t.stale.Load(), t.stalled.Load()
 	v.SlowConsumerStats.Clients = uint64(t.slow.Load())
 	v.StaleStats.Clients = uint64(t.stale.Load())
+	s.countRoutes(v)
+}
+
+// countRoutes adds what is summed over the routes. The totals without "client"
+// in their names are of all connections.
+func (s *source) countRoutes(v *sysapi.Varz) {
+	t := &s.cluster.totals
+	in := sysapi.MsgBytes{Msgs: t.inMsgs.Load(), Bytes: t.inBytes.Load()}
+	out := sysapi.MsgBytes{Msgs: t.outMsgs.Load(), Bytes: t.outBytes.Load()}
+	peers := make(map[string]struct{})
+	list := s.cluster.routes()
+	for _, r := range list {
+		d := r.Describe()
+		in.Msgs += d.In.Msgs
+		in.Bytes += d.In.Bytes
+		out.Msgs += d.Out.Msgs
+		out.Bytes += d.Out.Bytes
+		if reg := r.Registration(); reg != nil {
+			peers[reg.Peer.ID] = struct{}{}
+		}
+	}
+	v.Routes, v.Remotes = len(list), len(peers)
+	v.InMsgs, v.InBytes = v.InMsgs+in.Msgs, v.InBytes+in.Bytes
+	v.OutMsgs, v.OutBytes = v.OutMsgs+out.Msgs, v.OutBytes+out.Bytes
+	slow, stale := t.slow.Load(), t.stale.Load()
+	v.SlowConsumerStats.Routes, v.StaleStats.Routes = uint64(slow), uint64(stale)
+	v.SlowConsumers += slow
+	v.StaleConnections += stale
 }
 
 func (s *source) ConnIDs(dst []uint64) []uint64 {
@@ -265,22 +295,28 @@ func (s *source) RoutePermissions() (imports, exports *sysapi.SubjectPermission)
 	return shown(c.Permissions.Import), shown(c.Permissions.Export)
 }
 
-// clusterVarz is what the configuration says of the cluster. The name, if it
-// was made up, and the port, if any free one was taken, are not in it.
-func clusterVarz(o *Options) (v sysapi.ClusterVarz) {
+// clusterVarz is what the configuration says of the cluster, with the name and
+// the port that came of it.
+func (s *source) clusterVarz(o *Options) (v sysapi.ClusterVarz) {
 	c := &o.Cluster
 	if !c.Enabled() {
 		return v
 	}
 	v = sysapi.ClusterVarz{
-		Name: c.Name, Host: c.Host, Port: c.Port, PoolSize: c.PoolSize,
+		Name: (*Server)(s).ClusterName(), Host: c.Host, Port: c.Port, PoolSize: c.PoolSize,
 		AuthTimeoutSeconds: c.AuthTimeout.Seconds(), TLSTimeoutSeconds: config.DefaultTLSTimeout.Seconds(),
+	}
+	if a, ok := (*Server)(s).ClusterAddr().(*net.TCPAddr); ok {
+		v.Port = a.Port
 	}
 	for _, u := range c.Routes {
 		v.URLs = append(v.URLs, u.Host)
 	}
 	if c.TLS != nil {
 		v.TLSTimeoutSeconds, v.TLSRequired, v.TLSVerify = c.TLS.Timeout.Seconds(), true, true
+		if cfg := s.cluster.cfg.Load(); cfg != nil {
+			v.TLSCertNotAfter = earliestExpiry(cfg.TLS)
+		}
 	}
 	if c.WriteDeadline != o.WriteDeadline {
 		v.WriteDeadlineNanos = int64(c.WriteDeadline)
