@@ -152,9 +152,6 @@ func restart(spec Spec, a Access, snap Snapshot) (Result, error) {
 	}
 	res := Result{Units: int64(share * restartClients)}
 	time.Sleep(settle)
-	if res.MemoryBefore, err = snap(); err != nil {
-		return res, err
-	}
 	start := time.Now()
 	if err := a.Kill(0); err != nil {
 		return res, err
