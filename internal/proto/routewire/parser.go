@@ -2,6 +2,7 @@ package routewire
 
 import (
 	"bytes"
+	"slices"
 
 	"dunlin/internal/proto/wire"
 )
@@ -22,6 +23,7 @@ const (
 	OpConnect
 	OpOK
 	OpErr
+	OpClient // PUB, HPUB, SUB: a client's, which means nothing between servers
 )
 
 // What a Parser can complain of, beside what wire has.
@@ -29,6 +31,7 @@ var (
 	ErrMsgArgs      = &wire.Error{Detail: "a message needs an account, a subject, perhaps reply and queues, and its sizes"}
 	ErrMsgSize      = &wire.Error{Detail: "a message has sizes that are missing, not numbers, or a header larger than the whole"}
 	ErrInterestArgs = &wire.Error{Detail: "interest needs an account, a subject, and perhaps a queue with its weight"}
+	ErrClientOp     = &wire.Error{Detail: "an operation of clients, on a connection between servers"}
 )
 
 // Parser cuts what a server sends into operations. The settings may be changed
@@ -59,14 +62,17 @@ type Parser struct {
 	said    line
 
 	words [][]byte
-	tail  []byte // memory for messages whose line is not in one piece
+	names []byte // memory for the queue names of a message whose line was rewritten
+	tail  []byte // memory for messages in unusual spelling
 }
 
 // line is what the line of a message says, as offsets into it.
 type line struct {
 	accAt, accEnd   int
 	subjAt, subjEnd int
-	tailAt          int
+	replyAt         int
+	replyLen        int // 0 = no reply subject
+	tailAt          int // of the sizes that go on
 	header, size    int
 	own             bool
 }
@@ -75,7 +81,9 @@ type line struct {
 const lastMax = 256
 
 // Next takes one operation off the front of buf: n bytes were consumed. n > 0
-// with OpNone means that bytes without meaning were passed over.
+// with OpNone means that bytes without meaning were passed over. The line of a
+// message with a reply subject and queues is rewritten in place, so that the
+// payload need not be copied.
 func (p *Parser) Next(buf []byte) (op Op, n int, err error) {
 	p.Need = 0
 	if p.lastLen > 0 && len(buf) >= p.lastLen && p.said.own == p.Own && string(buf[:p.lastLen]) == string(p.last[:p.lastLen]) {
@@ -107,7 +115,11 @@ func (p *Parser) Next(buf []byte) (op Op, n int, err error) {
 
 // operation carries on with a line of buf[:end].
 func (p *Parser) operation(buf []byte, end int, verb, args []byte) (Op, int, error) {
-	switch kindOf(verb) {
+	kind := kindOf(verb)
+	if len(args) == 0 && kind.needsArgs() {
+		return OpNone, 0, wire.ErrUnknownOp
+	}
+	switch kind {
 	case verbRMsg:
 		return p.message(buf, end, args, false, false)
 	case verbHMsg:
@@ -139,6 +151,12 @@ func (p *Parser) operation(buf []byte, end int, verb, args []byte) (Op, int, err
 		return OpErr, end, nil
 	case verbGateway:
 		return OpNone, end, nil
+	case verbPub:
+		return p.pub(buf, end, args)
+	case verbSub:
+		return OpClient, end, nil
+	case verbUnsub:
+		return OpNone, 0, ErrClientOp
 	}
 	return OpNone, 0, wire.ErrUnknownOp
 }
@@ -161,7 +179,20 @@ const (
 	verbConnect
 	verbErr
 	verbGateway // A+ and A- mean something between gateways only
+	verbPub
+	verbSub
+	verbUnsub
 )
+
+// needsArgs: without any it is as if the verb did not exist, as nats-server has
+// it; with too few the connection ends without a word.
+func (v verb) needsArgs() bool {
+	switch v {
+	case verbPing, verbPong, verbOK, verbInfo, verbConnect:
+		return false
+	}
+	return true
+}
 
 var verbs = []struct {
 	text string
@@ -170,6 +201,7 @@ var verbs = []struct {
 	{"RMSG", verbRMsg}, {"HMSG", verbHMsg}, {"RS+", verbRSPlus}, {"RS-", verbRSMinus}, {"PING", verbPing}, {"PONG", verbPong},
 	{"LMSG", verbLMsg}, {"LS+", verbLSPlus}, {"LS-", verbLSMinus}, {"INFO", verbInfo}, {"CONNECT", verbConnect},
 	{"-ERR", verbErr}, {"+OK", verbOK}, {"A+", verbGateway}, {"A-", verbGateway},
+	{"PUB", verbPub}, {"HPUB", verbPub}, {"SUB", verbSub}, {"UNSUB", verbUnsub},
 }
 
 func kindOf(text []byte) verb {
@@ -206,9 +238,14 @@ func mayBegin(buf []byte) bool {
 	return false
 }
 
+// wordsKept is the longest list of words whose memory is kept.
+const wordsKept = 256
+
 // split cuts args at blanks into p.words.
 func (p *Parser) split(args []byte) [][]byte {
-	p.words = p.words[:0]
+	if p.words = p.words[:0]; cap(p.words) > wordsKept {
+		p.words = nil
+	}
 	start := -1
 	for i := 0; i <= len(args); i++ {
 		if i < len(args) && args[i] != ' ' && args[i] != '\t' {
@@ -246,10 +283,8 @@ func (p *Parser) interest(op Op, end int, args []byte, leaf bool) (Op, int, erro
 	case len(w) == 2 && op == OpNoInterest:
 		p.Queue = w[1]
 	case len(w) == 3 && op == OpInterest:
-		if p.Weight = number(w[2]); p.Weight < 0 {
-			return OpNone, 0, ErrInterestArgs
-		}
-		p.Queue = w[1]
+		p.Queue, p.Weight = w[1], max(number(w[2]), 1) // nonsense counts as one
+
 	default:
 		return OpNone, 0, ErrInterestArgs
 	}
@@ -290,25 +325,16 @@ func (p *Parser) message(buf []byte, end int, args []byte, leaf, header bool) (O
 	}
 	m := &p.Msg
 	m.Subject, m.Header, m.Reply, p.Queues = w[0], said.header, nil, nil
-	plain, ok := p.middle(w[1 : len(w)-sizes])
-	if !ok {
+	if !p.middle(w[1 : len(w)-sizes]) {
 		return OpNone, 0, ErrMsgArgs
 	}
-	// In the usual spelling what follows the subject is what follows the sid in MSG.
-	rest := 0
-	for _, word := range w[1:] {
-		rest += len(word) + 1
+	usual := p.place(buf, end, w, &said)
+	if !usual {
+		return p.respelled(buf, end, said)
 	}
-	at := func(word []byte) int { return cap(buf) - cap(word) }
-	said.subjAt = at(w[0])
-	said.subjEnd, said.tailAt = said.subjAt+len(w[0]), said.subjAt+len(w[0])+1
-	whole := plain && said.tailAt+rest+1 == end && buf[end-2] == '\r' && (said.header > 0) == header
-	if !whole {
-		return p.respelled(buf, end, m, said)
-	}
-	if m.Reply == nil && !leaf && end <= lastMax {
+	if m.Reply == nil && p.Queues == nil && !leaf && end <= lastMax {
 		if !p.Own {
-			said.accAt = at(p.Account)
+			said.accAt = cap(buf) - cap(p.Account)
 			said.accEnd = said.accAt + len(p.Account)
 		}
 		said.own = p.Own
@@ -317,26 +343,51 @@ func (p *Parser) message(buf []byte, end int, args []byte, leaf, header bool) (O
 	return p.body(buf, end, said)
 }
 
-// middle takes what stands between subject and sizes.
-func (p *Parser) middle(w [][]byte) (plain, ok bool) {
-	switch {
-	case len(w) == 0:
-		return true, true
-	case len(w[0]) == 1 && w[0][0] == '+':
-		if len(w) < 2 {
-			return false, false
-		}
-		p.Msg.Reply, p.Queues = w[1], w[2:]
-		return false, true
-	case len(w[0]) == 1 && w[0][0] == '|':
-		if len(w) < 2 {
-			return false, false
-		}
-		p.Queues = w[1:]
-		return false, true
+// place finds the parts of the line w of buf[:end] that are kept. It reports
+// whether the line ends in the usual spelling: then what follows the queues, or
+// else the subject, is what follows the sid in MSG.
+func (p *Parser) place(buf []byte, end int, w [][]byte, said *line) (usual bool) {
+	at := func(word []byte) int { return cap(buf) - cap(word) }
+	said.subjAt = at(w[0])
+	said.subjEnd = said.subjAt + len(w[0])
+	size := w[len(w)-1]
+	said.tailAt = at(size)
+	if said.tailAt+len(size)+2 != end || buf[end-2] != '\r' {
+		return false
 	}
-	p.Msg.Reply = w[0]
-	return true, len(w) == 1
+	if said.header > 0 {
+		header := w[len(w)-2]
+		between := at(header) + len(header)
+		if between+1 != said.tailAt || buf[between] != ' ' {
+			return false
+		}
+		said.tailAt = at(header)
+	}
+	if m := &p.Msg; m.Reply != nil {
+		said.replyAt, said.replyLen = at(m.Reply), len(m.Reply)
+	}
+	return true
+}
+
+// middle takes what stands between subject and sizes. One word is a reply
+// subject, even if it is "+" or "|": a client may have chosen that.
+func (p *Parser) middle(w [][]byte) (ok bool) {
+	if len(w) == 0 {
+		return true
+	}
+	if len(w) == 1 {
+		p.Msg.Reply = w[0]
+		return true
+	}
+	switch string(w[0]) {
+	case "+":
+		p.Msg.Reply, p.Queues = w[1], w[2:]
+	case "|":
+		p.Queues = w[1:]
+	default:
+		return false
+	}
+	return true
 }
 
 // again recognises the line of the message before.
@@ -367,26 +418,52 @@ func (p *Parser) whole(buf []byte, end, size int) (total int, err error) {
 	return total, nil
 }
 
-// body completes a message whose line is as MSG has it.
+// body completes a message whose line ends as MSG does.
 func (p *Parser) body(buf []byte, end int, said line) (Op, int, error) {
 	total, err := p.whole(buf, end, said.size)
 	if total == 0 {
 		return OpNone, 0, err
 	}
 	m := &p.Msg
-	m.Body, m.Tail, m.Copied = buf[end:end+said.size], buf[said.tailAt:total], false
+	tail := said.tailAt
+	if n := said.replyLen; n > 0 {
+		// The reply subject stands right before the sizes, or is put there.
+		tail -= n + 1
+		if tail != said.replyAt || buf[said.tailAt-1] != ' ' {
+			p.keepQueues()
+			copy(buf[tail:], buf[said.replyAt:said.replyAt+n])
+			buf[said.tailAt-1] = ' '
+			m.Reply = buf[tail : tail+n]
+		}
+	}
+	m.Body, m.Tail, m.Copied = buf[end:end+said.size], buf[tail:total], false
 	return OpMsg, total, nil
 }
 
-// tailKept is the largest block of memory that is kept for such messages.
+// tailKept is the largest block of memory that is kept between operations.
 const tailKept = 64 << 10
 
-// respelled completes a message whose line says more than MSG does.
-func (p *Parser) respelled(buf []byte, end int, m *wire.Msg, said line) (Op, int, error) {
+// keepQueues moves the names of the queues out of the line.
+func (p *Parser) keepQueues() {
+	size := 0
+	for _, q := range p.Queues {
+		size += len(q)
+	}
+	p.names = slices.Grow(p.names[:0], size)
+	for i, q := range p.Queues {
+		from := len(p.names)
+		p.names = append(p.names, q...)
+		p.Queues[i] = p.names[from:len(p.names):len(p.names)]
+	}
+}
+
+// respelled completes a message whose line has other blanks than MSG.
+func (p *Parser) respelled(buf []byte, end int, said line) (Op, int, error) {
 	total, err := p.whole(buf, end, said.size)
 	if total == 0 {
 		return OpNone, 0, err
 	}
+	m := &p.Msg
 	header := -1
 	if said.header > 0 {
 		header = said.header
@@ -398,6 +475,19 @@ func (p *Parser) respelled(buf []byte, end int, m *wire.Msg, said line) (Op, int
 	p.tail = append(p.tail, buf[end:total]...)
 	m.Body, m.Tail, m.Copied = buf[end:end+said.size], p.tail, true
 	return OpMsg, total, nil
+}
+
+// pub passes over PUB and HPUB with their payload.
+func (p *Parser) pub(buf []byte, end int, args []byte) (Op, int, error) {
+	w := p.split(args)
+	if len(w) < 2 || number(w[len(w)-1]) < 0 {
+		return OpNone, 0, ErrClientOp
+	}
+	total, err := p.whole(buf, end, number(w[len(w)-1]))
+	if total == 0 {
+		return OpNone, 0, err
+	}
+	return OpClient, total, nil
 }
 
 // maxDigits bounds a number to what fits into 32 bits with room to spare.

@@ -86,19 +86,32 @@ func TestOperations(t *testing.T) {
 		{in: "PONG\r\n", want: "op 5"},
 		{in: "+OK\r\n", want: "op 8"},
 
-		{in: "RS+\r\n", want: "error " + ErrInterestArgs.Error()},
+		{in: "RS+\r\n", want: "error " + wire.ErrUnknownOp.Error()},
+		{in: "RMSG\r\n", want: "error " + wire.ErrUnknownOp.Error()},
+		{in: "-ERR\r\n", want: "error " + wire.ErrUnknownOp.Error()},
+		{in: "A-\r\n", want: "error " + wire.ErrUnknownOp.Error()},
+		{in: "RS+ \r\n", want: "error " + ErrInterestArgs.Error()},
+		{in: "PUB foo 2\r\nhi\r\nHPUB foo rep 3 5\r\nabcde\r\nSUB foo 1\r\nPING\r\n", want: "op 10; op 10; op 10; op 4"},
+		{in: "PUB foo\r\n", want: "error " + ErrClientOp.Error()},
+		{in: "UNSUB 1\r\n", want: "error " + ErrClientOp.Error()},
 		{in: "RS+ $G\r\n", want: "error " + ErrInterestArgs.Error()},
 		{in: "RS+ $G a b\r\n", want: "error " + ErrInterestArgs.Error()},
-		{in: "RS+ $G a b c\r\n", want: "error " + ErrInterestArgs.Error()},
+		{in: "RS+ $G a b c\r\n", want: "interest true origin= acc=$G subj=a queue=b weight=1"},
+		{in: "RS+ $G a b -1\r\n", want: "interest true origin= acc=$G subj=a queue=b weight=1"},
 		{in: "RS+ $G a b c d\r\n", want: "error " + ErrInterestArgs.Error()},
 		{in: "LS+ $G leaf.sub\r\n", want: "error " + ErrInterestArgs.Error()},
-		{in: "LS+\r\n", want: "error " + ErrInterestArgs.Error()},
+		{in: "LS+\r\n", want: "error " + wire.ErrUnknownOp.Error()},
 		{in: "RMSG $G foo\r\n", want: "error " + ErrMsgArgs.Error()},
 		{in: "RMSG $G foo x\r\n", want: "error " + ErrMsgSize.Error()},
 		{in: "RMSG $G foo -1\r\n", want: "error " + ErrMsgSize.Error()},
 		{in: "RMSG $G foo 99999999999999999999\r\n", want: "error " + ErrMsgSize.Error()},
-		{in: "RMSG $G foo | 1\r\n", want: "error " + ErrMsgArgs.Error()},
-		{in: "RMSG $G foo + 1\r\n", want: "error " + ErrMsgArgs.Error()},
+		{in: "RMSG $G foo | 1\r\nx\r\n", want: `msg origin= acc=$G subj=foo reply=| queues= hdr=0 body="x" tail="| 1\r\nx\r\n"`},
+		{in: "RMSG $G foo + 1\r\nx\r\n", want: `msg origin= acc=$G subj=foo reply=+ queues= hdr=0 body="x" tail="+ 1\r\nx\r\n"`},
+		{in: "RMSG $G foo + + q 1\r\nx\r\n", want: `msg origin= acc=$G subj=foo reply=+ queues=q hdr=0 body="x" tail="+ 1\r\nx\r\n"`},
+		{in: "HMSG A foo + rep quite-a-long-name q2 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", want: `msg origin= acc=A subj=foo reply=rep queues=quite-a-long-name,q2 hdr=12 body="NATS/1.0\r\n\r\nhi" tail="rep 12 14\r\nNATS/1.0\r\n\r\nhi\r\n"`},
+		{in: "RMSG A foo + a.reply.longer.than.the.queues q 1 \r\nx\r\n", want: `msg origin= acc=A subj=foo reply=a.reply.longer.than.the.queues queues=q hdr=0 body="x" tail="a.reply.longer.than.the.queues 1\r\nx\r\n"`},
+		{in: "RMSG A foo\trep\t1\r\nx\r\n", want: `msg origin= acc=A subj=foo reply=rep queues= hdr=0 body="x" tail="rep 1\r\nx\r\n"`},
+		{in: "LMSG C A foo + rep q 0 2\r\nhi\r\n", want: `msg origin=C acc=A subj=foo reply=rep queues=q hdr=0 body="hi" tail="rep 2\r\nhi\r\n"`},
 		{in: "RMSG $G foo a b 1\r\n", want: "error " + ErrMsgArgs.Error()},
 		{in: "HMSG $G foo 3 2\r\n", want: "error " + ErrMsgSize.Error()},
 		{in: "RMSG $G foo 999999999\r\n", want: "error " + wire.ErrMaxPayload.Error()},
@@ -243,16 +256,18 @@ func FuzzInfo(f *testing.F) {
 func BenchmarkParser(b *testing.B) {
 	body := strings.Repeat("x", 128)
 	for name, in := range map[string]string{
-		"RMSG again": strings.Repeat("RMSG $G bench.flow.001 128\r\n"+body+"\r\n", 2),
-		"RMSG other": "RMSG $G bench.flow.001 128\r\n" + body + "\r\nRMSG $G bench.flow.002 128\r\n" + body + "\r\n",
-		"RMSG queue": strings.Repeat("RMSG $G bench.flow.001 | workers 128\r\n"+body+"\r\n", 2),
-		"RS+":        "RS+ $G some.subject.0001\r\nRS+ $G some.subject.0002\r\n",
+		"RMSG again":           strings.Repeat("RMSG $G bench.flow.001 128\r\n"+body+"\r\n", 2),
+		"RMSG other":           "RMSG $G bench.flow.001 128\r\n" + body + "\r\nRMSG $G bench.flow.002 128\r\n" + body + "\r\n",
+		"RMSG reply and queue": strings.Repeat("RMSG $G bench.flow.001 + _INBOX.abcdefgh.12345678 workers 128\r\n"+body+"\r\n", 2),
+		"RMSG queue":           strings.Repeat("RMSG $G bench.flow.001 | workers 128\r\n"+body+"\r\n", 2),
+		"RS+":                  "RS+ $G some.subject.0001\r\nRS+ $G some.subject.0002\r\n",
 	} {
 		b.Run(name, func(b *testing.B) {
 			p := newParser(false)
-			buf := []byte(in)
 			b.ReportAllocs()
+			buf := make([]byte, len(in))
 			for i := 0; i < b.N; i += 2 {
+				copy(buf, in) // lines are rewritten
 				for rest := buf; len(rest) > 0; {
 					_, n, err := p.Next(rest)
 					if err != nil || n == 0 {
