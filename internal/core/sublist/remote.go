@@ -1,8 +1,11 @@
 package sublist
 
 import (
-	"dunlin/internal/base/rcu"
+	"sync/atomic"
+	"unsafe"
+
 	"dunlin/internal/core/forward"
+	"dunlin/internal/proto/subject"
 )
 
 // Remote is the interest that one connection to another server has told of, for
@@ -10,117 +13,83 @@ import (
 // called by anybody.
 //
 // Changes are gathered and take effect with Apply: so one lock of the table
-// covers what one read has brought.
+// covers what one read has brought, and the table itself is the only index.
 type Remote struct {
-	table   *Table
-	sink    Sink
-	kind    forward.Kind
-	index   rcu.Index[byKey, *byKey]
+	table *Table
+	sink  Sink
+	kind  forward.Kind
+	owner uint32 // marks what is its own in the table
+	count atomic.Int64
+
 	waiting []change // since Apply, in order
+	words   []byte   // of what is to be removed
 }
 
-// change is a subscription that comes (in) or goes.
+// change is a subscription that comes, or with sub nil the words of one that
+// goes: words[at:mid] is the subject, words[mid:end] the queue.
 type change struct {
-	sub *Sub
-	in  bool
+	sub          *Sub
+	at, mid, end uint32
 }
 
-// applyMax bounds the changes of one Apply, and with them the time that the
-// table's lock is held.
-const applyMax = 256
+const (
+	// applyMax bounds the changes of one Apply, and with them the time that the
+	// table's lock is held.
+	applyMax = 256
+	// waitingKept is the longest list of changes whose memory a connection keeps.
+	waitingKept = 16
+	// weightMax bounds what a server may claim to be its members of a queue group:
+	// their sum over all servers must fit in 32 bits.
+	weightMax = 1 << 20
+)
 
-// weightMax bounds what a server may claim to be its members of a queue group:
-// their sum over all servers must fit in 32 bits.
-const weightMax = 1 << 20
-
-// waitingKept is the longest list of changes whose memory a connection keeps.
-const waitingKept = 16
-
-type byKey Sub
-
-func (b *byKey) IndexHash() uint32 { return b.sidHash }
-func (b *byKey) IndexKey() string  { return b.key }
+// owners counts the Remotes ever made.
+var owners atomic.Uint32
 
 // NewRemote makes the interest of a peer whose receiving end is sink. Several
 // connections to one server share a sink, and are one server to a publisher.
 func NewRemote(t *Table, sink Sink, kind forward.Kind) *Remote {
-	return &Remote{table: t, sink: sink, kind: kind}
+	return &Remote{table: t, sink: sink, kind: kind, owner: owners.Add(1)}
 }
 
-// Len is the number of subscriptions.
-func (r *Remote) Len() int { return r.index.Len() }
+// Len is the number of subscriptions in the table.
+func (r *Remote) Len() int { return int(r.count.Load()) }
 
-// All calls fn for every subscription until it returns false.
+// All calls fn for every subscription in the table until it returns false. It
+// goes over the whole table: this is for monitoring.
 func (r *Remote) All(fn func(*Sub) bool) {
-	r.index.All(func(b *byKey) bool { return fn((*Sub)(b)) })
+	if r.count.Load() == 0 {
+		return
+	}
+	r.table.All(func(s *Sub) bool { return !r.owns(s) || fn(s) })
 }
 
-// remoteKey is what a subscription of another server is known by: "subject" or
-// "subject queue". Neither has a blank in it.
-func remoteKey(scratch, subj, queue []byte) []byte {
-	scratch = append(scratch, subj...)
-	if len(queue) > 0 {
-		scratch = append(append(scratch, ' '), queue...)
-	}
-	return scratch
-}
+func (r *Remote) owns(s *Sub) bool { return s.Kind != forward.Client && s.sidHash == r.owner }
 
 // Add notes interest in subj, whose form must be valid; for a queue group with
-// weight members. Telling it again changes the weight. It reports whether
-// something has changed.
-func (r *Remote) Add(subj, queue []byte, weight int) bool {
-	var room [256]byte
-	key := remoteKey(room[:0], subj, queue)
-	hash := uint32(Hash(key))
+// weight members. Telling it again changes the weight.
+func (r *Remote) Add(subj, queue []byte, weight int) {
 	if weight = min(max(weight, 1), weightMax); len(queue) == 0 {
 		weight = 1
 	}
-	old := r.index.Find(hash, key)
-	if old != nil && (*Sub)(old).Weight() == weight {
-		return false
-	}
-	s := &Sub{
-		Sink: r.sink, Kind: r.kind, key: string(key), sidHash: hash, Max: uint32(weight),
-		subjEnd: uint32(len(subj)), queueEnd: uint32(len(key)),
-	}
-	if old != nil {
-		r.index.Replace(old, (*byKey)(s))
+	s := &Sub{Sink: r.sink, Kind: r.kind, sidHash: r.owner, Max: uint32(weight), subjEnd: uint32(len(subj)), queueEnd: uint32(len(subj) + len(queue))}
+	if len(queue) == 0 {
+		s.key = string(subj)
 	} else {
-		r.index.Insert((*byKey)(s))
+		s.key = bytesToString(append(append(make([]byte, 0, len(subj)+len(queue)), subj...), queue...))
 	}
-	r.later(s, true) // first, so that no message finds neither
-	if old != nil {
-		r.later((*Sub)(old), false)
+	r.waiting = append(r.waiting, change{sub: s})
+	if len(r.waiting) >= applyMax {
+		r.Apply()
 	}
-	return true
 }
 
-// Remove takes interest back; false if there was none.
-func (r *Remote) Remove(subj, queue []byte) bool {
-	var room [256]byte
-	key := remoteKey(room[:0], subj, queue)
-	old := r.index.Find(uint32(Hash(key)), key)
-	if old == nil {
-		return false
-	}
-	r.index.Remove(old)
-	r.later((*Sub)(old), false)
-	return true
-}
-
-// RemoveAll takes all interest back and applies that.
-func (r *Remote) RemoveAll() {
-	all := make([]*Sub, 0, r.index.Len())
-	r.All(func(s *Sub) bool { all = append(all, s); return true })
-	r.index.Reset()
-	for _, s := range all {
-		r.later(s, false)
-	}
-	r.Apply()
-}
-
-func (r *Remote) later(s *Sub, in bool) {
-	r.waiting = append(r.waiting, change{s, in})
+// Remove takes interest back; nothing happens if there was none.
+func (r *Remote) Remove(subj, queue []byte) {
+	at := uint32(len(r.words))
+	r.words = append(append(r.words, subj...), queue...)
+	mid := at + uint32(len(subj))
+	r.waiting = append(r.waiting, change{at: at, mid: mid, end: mid + uint32(len(queue))})
 	if len(r.waiting) >= applyMax {
 		r.Apply()
 	}
@@ -131,17 +100,93 @@ func (r *Remote) Apply() {
 	if len(r.waiting) == 0 {
 		return
 	}
-	r.table.mu.Lock()
+	t, n := r.table, int64(0)
+	t.mu.Lock()
 	for _, c := range r.waiting {
-		if c.in {
-			r.table.insert(c.sub)
-		} else {
-			r.table.remove(c.sub)
+		if c.sub == nil {
+			if t.removeRemote(r, r.words[c.at:c.mid], r.words[c.mid:c.end]) {
+				n--
+			}
+		} else if t.insertRemote(r, c.sub) {
+			n++
 		}
 	}
-	r.table.mu.Unlock()
+	t.mu.Unlock()
+	r.count.Add(n)
 	clear(r.waiting)
-	if r.waiting = r.waiting[:0]; cap(r.waiting) > waitingKept {
-		r.waiting = nil
+	r.waiting, r.words = r.waiting[:0], r.words[:0]
+	if cap(r.waiting) > waitingKept {
+		r.waiting, r.words = nil, nil
 	}
+}
+
+// RemoveAll takes all interest back and applies that.
+func (r *Remote) RemoveAll() {
+	r.Apply()
+	all := make([]*Sub, 0, r.Len())
+	r.All(func(s *Sub) bool { all = append(all, s); return true })
+	for len(all) > 0 {
+		some := all[:min(len(all), applyMax)]
+		r.table.mu.Lock()
+		for _, s := range some {
+			r.table.remove(s)
+		}
+		r.table.mu.Unlock()
+		all = all[len(some):]
+	}
+	r.count.Store(0)
+}
+
+// insertRemote adds s, or puts it in the place of the same with another weight; false if
+// there is no more than before. Under the lock.
+func (t *Table) insertRemote(r *Remote, s *Sub) bool {
+	subj := s.Subject()
+	if !subject.IsLiteral(subj) {
+		n := t.wild.grow(subj)
+		old := find(n.subs.Load(), r, s.Queue())
+		if old != nil && old.Max == s.Max {
+			return false
+		}
+		t.insertWild(s, n) // first, so that no message finds neither
+		if old != nil {
+			t.remove(old)
+		}
+		return old == nil
+	}
+	h := hashString(subj)
+	head := (*Sub)(t.literals.Find(uint32(h), unsafe.Slice(unsafe.StringData(subj), len(subj))))
+	old := find(head, r, s.Queue())
+	if old != nil && old.Max == s.Max {
+		return false
+	}
+	t.insertLiteral(s, h, head)
+	if old != nil {
+		t.remove(old)
+	}
+	return old == nil
+}
+
+// removeRemote takes out what r has told of subj and queue; false if that is
+// nothing. Under the lock.
+func (t *Table) removeRemote(r *Remote, subj, queue []byte) bool {
+	var head *Sub
+	if subject.IsLiteral(subj) {
+		head = (*Sub)(t.literals.Find(uint32(Hash(subj)), subj))
+	} else if n := t.wild.find(string(subj)); n != nil {
+		head = n.subs.Load()
+	}
+	s := find(head, r, bytesToString(queue))
+	return s != nil && t.remove(s)
+}
+
+// find looks through the subscriptions of one subject for r's. It is linear in
+// those, which are many only where many here want the same, and what other
+// servers tell of such a subject seldom changes.
+func find(s *Sub, r *Remote, queue string) *Sub {
+	for ; s != nil; s = s.next.Load() {
+		if r.owns(s) && s.Queue() == queue {
+			return s
+		}
+	}
+	return nil
 }

@@ -84,7 +84,7 @@ type Sub struct {
 	// Max is how many messages it is for, 0 = no limit. For a queue group of
 	// another server it is the number of members there.
 	Max     uint32
-	sidHash uint32
+	sidHash uint32 // for another server's, which has no sid, its Remote
 }
 
 // NewSub makes a subscription that is in no table yet. The arguments are
@@ -103,12 +103,7 @@ func NewSub(sink Sink, subj, queue, sid []byte) *Sub {
 func (s *Sub) Subject() string { return s.key[:s.subjEnd] }
 
 // Queue is the queue group's name, "" for a plain subscription.
-func (s *Sub) Queue() string {
-	if s.Kind != forward.Client && s.IsQueue() {
-		return s.key[s.subjEnd+1 : s.queueEnd] // a blank stands between: see remoteKey
-	}
-	return s.key[s.subjEnd:s.queueEnd]
-}
+func (s *Sub) Queue() string { return s.key[s.subjEnd:s.queueEnd] }
 
 // Weight is how many members of a queue group it stands for.
 func (s *Sub) Weight() int {

@@ -84,25 +84,40 @@ func (t *Table) insert(s *Sub) {
 	if s.inTable {
 		return
 	}
-	s.inTable = true
-	if subject.IsLiteral(subj) {
-		h := hashString(subj)
-		s.hash = uint32(h)
-		head := t.literals.Find(s.hash, unsafe.Slice(unsafe.StringData(subj), len(subj)))
-		s.push((*Sub)(head))
-		if head == nil {
-			t.literals.Insert((*literal)(s))
-		} else {
-			t.literals.Replace(head, (*literal)(s))
-		}
-		t.genLiteral[genOf(h)].Add(1)
-	} else {
-		t.wildSubs.Add(1)
-		n := t.wild.grow(subj)
-		s.push(n.subs.Load())
-		n.subs.Store(s)
-		t.bumpWild(subj)
+	if !subject.IsLiteral(subj) {
+		t.insertWild(s, t.wild.grow(subj))
+		return
 	}
+	h := hashString(subj)
+	head := t.literals.Find(uint32(h), unsafe.Slice(unsafe.StringData(subj), len(subj)))
+	t.insertLiteral(s, h, (*Sub)(head))
+}
+
+// insertLiteral adds s, whose subject has the hash h and the chain head. Under
+// the lock.
+func (t *Table) insertLiteral(s *Sub, h uint64, head *Sub) {
+	s.hash = uint32(h)
+	s.push(head)
+	if head == nil {
+		t.literals.Insert((*literal)(s))
+	} else {
+		t.literals.Replace((*literal)(head), (*literal)(s))
+	}
+	t.genLiteral[genOf(h)].Add(1)
+	t.inserted(s)
+}
+
+// insertWild adds s, whose subject ends at n. Under the lock.
+func (t *Table) insertWild(s *Sub, n *node) {
+	t.wildSubs.Add(1)
+	s.push(n.subs.Load())
+	n.subs.Store(s)
+	t.bumpWild(s.Subject())
+	t.inserted(s)
+}
+
+func (t *Table) inserted(s *Sub) {
+	s.inTable = true
 	t.count.Add(1)
 	if s.Kind != forward.Client {
 		t.remotes.Add(1)

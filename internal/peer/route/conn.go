@@ -56,14 +56,13 @@ type Conn struct {
 
 	inMu sync.Mutex // guards the set of accounts and origins, which monitoring reads
 
-	remote     atomic.Pointer[routewire.Info] // what the other server said last of itself
-	reg        atomic.Pointer[mesh.Register]
-	toldHello  atomic.Bool // CONNECT is out
-	mode       atomic.Pointer[string]
-	inMsgs     atomic.Int64
-	inBytes    atomic.Int64
-	rtt        atomic.Int64 // ns
-	interestIn atomic.Int64 // subscriptions that the other server has told of
+	remote    atomic.Pointer[routewire.Info] // what the other server said last of itself
+	reg       atomic.Pointer[mesh.Register]
+	toldHello atomic.Bool // CONNECT is out
+	mode      atomic.Pointer[string]
+	inMsgs    atomic.Int64
+	inBytes   atomic.Int64
+	rtt       atomic.Int64 // ns
 
 	timerMu  sync.Mutex
 	timer    *time.Timer

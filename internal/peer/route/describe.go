@@ -18,7 +18,7 @@ type Description struct {
 // Describe takes a snapshot.
 func (c *Conn) Describe() Description {
 	d := Description{
-		Start: c.start, LastActivity: c.LastActive(), RTT: time.Duration(c.rtt.Load()), Subs: c.interestIn.Load(),
+		Start: c.start, LastActivity: c.LastActive(), RTT: time.Duration(c.rtt.Load()), Subs: int64(c.numSubs()),
 		Compression: c.level(),
 	}
 	if in := time.Unix(0, c.lastIn.Load()); in.After(d.LastActivity) {

@@ -275,13 +275,11 @@ func (c *Conn) interest(wants bool) {
 			return
 		}
 	}
-	before := r.Len()
 	if wants {
 		r.Add(p.Subject, p.Queue, p.Weight)
 	} else {
 		r.Remove(p.Subject, p.Queue)
 	}
-	c.interestIn.Add(int64(r.Len() - before))
 	if !in.dirty {
 		in.dirty = true
 		c.dirty = append(c.dirty, in)
@@ -318,24 +316,37 @@ func (c *Conn) unknownAccount() {
 	c.log(slog.LevelError, fmt.Sprintf("Unknown account %q for remote subject %q", name, c.parser.Subject))
 }
 
+// part is the interest in one account.
+type part struct {
+	name string
+	r    *sublist.Remote
+}
+
+func (c *Conn) parts() (list []part) {
+	c.inMu.Lock()
+	defer c.inMu.Unlock()
+	for name, in := range c.accounts {
+		list = append(list, part{name, in.remote})
+		for _, r := range in.leaf {
+			list = append(list, part{name, r})
+		}
+	}
+	return list
+}
+
+// numSubs is how many subscriptions the other server has told of.
+func (c *Conn) numSubs() (n int) {
+	for _, p := range c.parts() {
+		n += p.r.Len()
+	}
+	return n
+}
+
 // Subs calls fn for every subscription that the other server has told of, with
 // the name of its account, until fn returns false.
 func (c *Conn) Subs(fn func(account string, s *sublist.Sub) bool) {
-	type part struct {
-		name string
-		r    *sublist.Remote
-	}
-	var parts []part
-	c.inMu.Lock()
-	for name, in := range c.accounts {
-		parts = append(parts, part{name, in.remote})
-		for _, r := range in.leaf {
-			parts = append(parts, part{name, r})
-		}
-	}
-	c.inMu.Unlock()
 	going := true
-	for _, p := range parts {
+	for _, p := range c.parts() {
 		p.r.All(func(s *sublist.Sub) bool {
 			going = fn(p.name, s)
 			return going
