@@ -201,6 +201,35 @@ func TestInterestIsReadBack(t *testing.T) {
 	}
 }
 
+// TestMessagesAreReadBack: what is written is read as it was, whoever reads it.
+func TestMessagesAreReadBack(t *testing.T) {
+	for _, acc := range []string{"", "ACC"} {
+		for _, reply := range []string{"", "rep", "+", "|", "a.longer.reply"} {
+			for _, header := range []string{"", "NATS/1.0\r\n\r\n"} {
+				for _, queues := range [][]string{nil, {"q"}, {"q", "another.queue"}, {"+"}} {
+					var m wire.Msg
+					m.Compose(nil, []byte("subj"), []byte(reply), []byte(header), []byte("body"))
+					line := AppendMsg(nil, acc, &m, queues)
+					if size := MsgSize(acc, &m, queues); size < len(line) || size > len(line)+16 {
+						t.Errorf("%q: size %d of %d", line, size, len(line))
+					}
+					text := string(line)
+					p := newParser(acc == "")
+					op, n, err := p.Next(line)
+					if op != OpMsg || n != len(line) || err != nil {
+						t.Fatalf("%q: %v %d %v", text, op, n, err)
+					}
+					got := fmt.Sprintf("%s %s %s %s %q %q", p.Account, p.Msg.Subject, p.Msg.Reply, bytes.Join(p.Queues, []byte(",")), p.Msg.Body, p.Msg.Tail)
+					want := fmt.Sprintf("%s %s %s %s %q %q", acc, "subj", reply, strings.Join(queues, ","), header+"body", m.Tail)
+					if got != want || p.Msg.Copied {
+						t.Errorf("%q:\n got %s\nwant %s", text, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // FuzzParser: however the bytes are cut, the same comes out, and nothing
 // panics.
 func FuzzParser(f *testing.F) {

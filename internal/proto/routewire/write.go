@@ -1,6 +1,10 @@
 package routewire
 
-import "strconv"
+import (
+	"strconv"
+
+	"dunlin/internal/proto/wire"
+)
 
 // AppendInterest writes RS+ for subj of account ("" where the connection is the
 // account's own). With a queue, weight is how many members it has.
@@ -31,4 +35,46 @@ func appendNames(dst []byte, account, subj, queue string) []byte {
 		dst = append(append(dst, ' '), queue...)
 	}
 	return dst
+}
+
+const (
+	verbOfMsg  = "RMSG "
+	verbOfHMsg = "HMSG "
+)
+
+// AppendMsg writes m of account ("" where the connection is the account's own)
+// for plain interest and one member each of queues.
+func AppendMsg(dst []byte, account string, m *wire.Msg, queues []string) []byte {
+	if m.Header > 0 {
+		dst = append(dst, verbOfHMsg...)
+	} else {
+		dst = append(dst, verbOfMsg...)
+	}
+	if account != "" {
+		dst = append(append(dst, account...), ' ')
+	}
+	dst = append(append(dst, m.Subject...), ' ')
+	if len(queues) == 0 {
+		return append(dst, m.Tail...)
+	}
+	tail := m.Tail
+	if n := len(m.Reply); n > 0 {
+		dst = append(append(append(dst, "+ "...), m.Reply...), ' ')
+		tail = tail[n+1:]
+	} else {
+		dst = append(dst, "| "...)
+	}
+	for _, q := range queues {
+		dst = append(append(dst, q...), ' ')
+	}
+	return append(dst, tail...)
+}
+
+// MsgSize is at least what AppendMsg adds.
+func MsgSize(account string, m *wire.Msg, queues []string) int {
+	n := len(verbOfMsg) + len(account) + len(m.Subject) + len(m.Tail) + len("  + ")
+	for _, q := range queues {
+		n += len(q) + 1
+	}
+	return n
 }
