@@ -1,6 +1,7 @@
 package sublist
 
 import (
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -21,9 +22,17 @@ type Remote struct {
 	owner uint32 // marks what is its own in the table
 	count atomic.Int64
 
-	waiting []change // since Apply, in order
-	words   []byte   // of what is to be removed
+	waiting *changes // since Apply; nil if there are none
 }
+
+// changes are lent out: many accounts on many connections have interest, and
+// few at a time tell of it.
+type changes struct {
+	list  []change // in order
+	words []byte   // of what is to be removed
+}
+
+var lent = sync.Pool{New: func() any { return &changes{list: make([]change, 0, applyMax)} }}
 
 // change is a subscription that comes, or with sub nil the words of one that
 // goes: words[at:mid] is the subject, words[mid:end] the queue.
@@ -36,8 +45,8 @@ const (
 	// applyMax bounds the changes of one Apply, and with them the time that the
 	// table's lock is held.
 	applyMax = 256
-	// waitingKept is the longest list of changes whose memory a connection keeps.
-	waitingKept = 16
+	// wordsKept is the most memory for words that is lent out again.
+	wordsKept = 64 << 10
 	// weightMax bounds what a server may claim to be its members of a queue group:
 	// their sum over all servers must fit in 32 bits.
 	weightMax = 1 << 20
@@ -78,33 +87,44 @@ func (r *Remote) Add(subj, queue []byte, weight int) {
 	} else {
 		s.key = bytesToString(append(append(make([]byte, 0, len(subj)+len(queue)), subj...), queue...))
 	}
-	r.waiting = append(r.waiting, change{sub: s})
-	if len(r.waiting) >= applyMax {
+	c := r.changes()
+	c.list = append(c.list, change{sub: s})
+	if len(c.list) == applyMax {
 		r.Apply()
 	}
 }
 
+func (r *Remote) changes() *changes {
+	if r.waiting == nil {
+		r.waiting = lent.Get().(*changes)
+	}
+	return r.waiting
+}
+
 // Remove takes interest back; nothing happens if there was none.
 func (r *Remote) Remove(subj, queue []byte) {
-	at := uint32(len(r.words))
-	r.words = append(append(r.words, subj...), queue...)
+	c := r.changes()
+	at := uint32(len(c.words))
+	c.words = append(append(c.words, subj...), queue...)
 	mid := at + uint32(len(subj))
-	r.waiting = append(r.waiting, change{at: at, mid: mid, end: mid + uint32(len(queue))})
-	if len(r.waiting) >= applyMax {
+	c.list = append(c.list, change{at: at, mid: mid, end: mid + uint32(len(queue))})
+	if len(c.list) == applyMax {
 		r.Apply()
 	}
 }
 
 // Apply puts the changes since the last Apply in force.
 func (r *Remote) Apply() {
-	if len(r.waiting) == 0 {
+	all := r.waiting
+	if all == nil {
 		return
 	}
+	r.waiting = nil
 	t, n := r.table, int64(0)
 	t.mu.Lock()
-	for _, c := range r.waiting {
+	for _, c := range all.list {
 		if c.sub == nil {
-			if t.removeRemote(r, r.words[c.at:c.mid], r.words[c.mid:c.end]) {
+			if t.removeRemote(r, all.words[c.at:c.mid], all.words[c.mid:c.end]) {
 				n--
 			}
 		} else if t.insertRemote(r, c.sub) {
@@ -113,10 +133,10 @@ func (r *Remote) Apply() {
 	}
 	t.mu.Unlock()
 	r.count.Add(n)
-	clear(r.waiting)
-	r.waiting, r.words = r.waiting[:0], r.words[:0]
-	if cap(r.waiting) > waitingKept {
-		r.waiting, r.words = nil, nil
+	clear(all.list)
+	if cap(all.words) <= wordsKept {
+		all.list, all.words = all.list[:0], all.words[:0]
+		lent.Put(all)
 	}
 }
 
