@@ -3,6 +3,7 @@ package mesh
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -173,23 +174,34 @@ func FuzzEvents(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c := &choices{data[:min(len(data), 4000)]}
-		self := Self{ID: "N1", Name: "S1", Cluster: "C", Dynamic: c.next()%2 == 0, Seed: uint64(c.next())}
-		if c.next()%2 == 0 {
-			self.Version, self.Lanes = "1.0", true
+	f.Fuzz(func(t *testing.T, data []byte) { anyEvents(t, data[:min(len(data), 4000)]) })
+}
+
+// TestAnyEvents is the same with long histories by chance.
+func TestAnyEvents(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 10 * seeds(t) {
+		data := make([]byte, 200+rnd.IntN(3000))
+		for i := range data {
+			data[i] = byte(rnd.Uint32())
 		}
-		m, w := New(self, c.options()), newWitness(t)
-		now := time.Unix(1_000_000, 0)
-		w.see(m.Tick(now))
-		for len(c.data) > 0 {
-			now = c.event(m, w, now)
-			w.compare(m)
-			if at, ok := m.Next(); ok && at.Before(now.Add(-time.Hour)) {
-				t.Fatalf("something was due at %v and is not done at %v", at, now)
-			}
-		}
-	})
+		anyEvents(t, data)
+	}
+}
+
+func anyEvents(t *testing.T, data []byte) {
+	c := &choices{data}
+	self := Self{ID: "N1", Name: "S1", Cluster: "C", Dynamic: c.next()%2 == 0, Seed: uint64(c.next())}
+	if c.next()%2 == 0 {
+		self.Version, self.Lanes = "1.0", true
+	}
+	m, w := New(self, c.options()), newWitness(t)
+	now := time.Unix(1_000_000, 0)
+	w.see(m.Tick(now))
+	for len(c.data) > 0 {
+		now = c.event(m, w, now)
+		w.compare(m)
+	}
 }
 
 func (c *choices) event(m *Mesh, w *witness, now time.Time) time.Time {
@@ -199,6 +211,9 @@ func (c *choices) event(m *Mesh, w *witness, now time.Time) time.Time {
 	case 0, 1:
 		now = now.Add(time.Duration(c.next()*c.next()) * time.Millisecond)
 		w.see(m.Tick(now))
+		if at, ok := m.Next(); ok && !at.After(now) {
+			w.t.Fatalf("after a Tick at %v something is still due at %v", now, at)
+		}
 	case 2:
 		var err error
 		if c.next()%2 == 0 {

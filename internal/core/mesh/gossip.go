@@ -5,49 +5,92 @@ import (
 	"time"
 )
 
-// arrived tells the others of a server that was not there before. One that
-// was told of by somebody (GossipDisabled) is told of by that one; but if two join
-// at the same time at different places, each may be told of by one who does not
-// yet know the other. So the others are told all the same, a little later,
-// when most of them know it and let it be.
+// arrived tells the others of a server when its first pool connection is
+// there, and of each pinned account's connection those that are nats-servers:
+// they open one only when they are told of it, or have it configured.
+//
+// A server that was told of by somebody (GossipDisabled) is told of by that
+// one; but if two join at the same time at different places, each may be told of
+// by one who does not yet know the other. So the others are told all the
+// same, a little later, when most of them know it and let it be.
 func (m *Mesh) arrived(s *server, c *conn) {
 	mode := c.info.GossipMode
 	if c.dialed {
 		mode = c.gossip
 	}
-	if mode == GossipDisabled {
-		s.introduce = m.in(introduceWait)
-		return
+	switch {
+	case c.slot.Account != "":
+		if mode != GossipDisabled {
+			m.introduceAccount(s, c)
+		}
+	case s.told:
+	case mode == GossipDisabled:
+		s.told, s.introduce = true, m.in(introduceWait)
+	default:
+		s.told = true
+		m.introduce(s, c)
 	}
-	m.introduce(s, GossipDisabled)
 }
 
 // introduce forwards the INFO of a server to all others. Those that this side
 // has gone to by configuration belong to another part of the cluster as far as it
 // knows, and are asked to pass it on.
-func (m *Mesh) introduce(s *server, mode int) {
+func (m *Mesh) introduce(s *server, about *conn) {
 	s.introduce = plan{}
-	if s.said == "" || s.leaving || m.lameDuck || len(s.conns) == 0 {
+	if s.said == "" || s.leaving || m.lameDuck {
 		return
 	}
 	var usual, bridge []ConnID
 	for _, other := range m.servers {
-		if other == s || len(other.conns) == 0 {
+		if other == s || other.peer.ID == s.toldBy {
 			continue
 		}
-		if other.leading && m.configured(other) {
-			bridge = append(bridge, other.conns[0].id)
-		} else {
-			usual = append(usual, other.conns[0].id)
+		if to := other.talk(); to != nil && other.leading && m.configured(other) {
+			bridge = append(bridge, to.id)
+		} else if to != nil {
+			usual = append(usual, to.id)
 		}
 	}
-	about := s.conns[0].id
+	f := Forward{To: usual, About: about.id, IP: s.peer.IP, Cluster: m.cluster, GossipMode: GossipDisabled}
 	if len(usual) > 0 {
-		m.emit(Forward{To: usual, About: about, IP: s.peer.IP, Cluster: m.cluster, GossipMode: mode})
+		m.emit(f)
 	}
 	if len(bridge) > 0 {
-		m.emit(Forward{To: bridge, About: about, IP: s.peer.IP, Cluster: m.cluster, GossipMode: GossipOverride})
+		f.To, f.GossipMode = bridge, GossipOverride
+		m.emit(f)
 	}
+}
+
+func (m *Mesh) introduceAccount(s *server, about *conn) {
+	if s.said == "" || s.leaving || m.lameDuck {
+		return
+	}
+	var to []ConnID
+	for _, other := range m.servers {
+		if c := other.conn(about.slot); other != s && c != nil && other.peer.Dunlin == "" {
+			to = append(to, c.id)
+		}
+	}
+	if len(to) > 0 {
+		m.emit(Forward{To: to, About: about.id, Account: about.slot.Account, IP: s.peer.IP, Cluster: m.cluster, GossipMode: GossipDisabled})
+	}
+}
+
+// talk is the connection on which a server is told of others and of changes:
+// index 0 of the pool, or another one while that is missing.
+func (s *server) talk() *conn {
+	if c := s.conn(Slot{}); c != nil {
+		return c
+	}
+	for _, c := range s.conns {
+		if c.slot.Account == "" {
+			return c
+		}
+	}
+	if len(s.conns) > 0 {
+		return s.conns[0]
+	}
+	return nil
 }
 
 func (m *Mesh) configured(s *server) bool {
@@ -60,7 +103,13 @@ func (m *Mesh) configured(s *server) bool {
 }
 
 // gossip takes the INFO of a server that somebody else is connected to.
-func (m *Mesh) gossip(info *Info) {
+func (m *Mesh) gossip(from string, info *Info) {
+	if s := m.byID[info.ID]; s != nil && info.Account != "" {
+		if o := s.opening(Slot{Account: info.Account}); o != nil && o.dialing == 0 && !o.refused && !m.lameDuck {
+			m.open(s, o)
+		}
+		return
+	}
 	switch {
 	case m.lameDuck || info.LameDuck || info.Gateway != "":
 		return
@@ -75,7 +124,7 @@ func (m *Mesh) gossip(info *Info) {
 	if t == nil || t.dialing != 0 {
 		return
 	}
-	t.gossip = info.GossipMode
+	t.gossip, t.toldBy, t.told = info.GossipMode, from, info.ID
 	switch {
 	case t.fails == 0: // never tried, or not since it was connected
 		m.try(t)
@@ -176,10 +225,10 @@ func (m *Mesh) LameDuck(now time.Time) []Effect {
 // sayAgain sends what has changed of this server to all others.
 func (m *Mesh) sayAgain() {
 	for _, s := range m.servers {
-		if len(s.conns) > 0 {
-			info := m.ownInfo(s.conns[0])
+		if to := s.talk(); to != nil {
+			info := m.ownInfo(to)
 			info.PoolIdx, info.Account, info.GossipMode = 0, "", GossipDefault
-			m.emit(Send{Conn: s.conns[0].id, Info: info})
+			m.emit(Send{Conn: to.id, Info: info})
 		}
 	}
 }

@@ -64,8 +64,8 @@ func (m *Mesh) Connect(now time.Time, id ConnID, hello Connect) []Effect {
 		const text = "attempted to connect to route port"
 		m.close(c, sysapi.WrongPort, text, slog.LevelError, text)
 	case hello.Gateway != "":
-		m.close(c, sysapi.WrongGateway, "attempted to connect to route port", slog.LevelError,
-			fmt.Sprintf("A gateway of %q has connected to the route port", clip(hello.Gateway)))
+		text := fmt.Sprintf("Rejecting connection from gateway %q on the Route port", clip(hello.Gateway))
+		m.close(c, sysapi.WrongGateway, text, slog.LevelError, text)
 	case c.dialed || c.connected:
 		m.close(c, sysapi.ProtocolViolation, "", slog.LevelError, "CONNECT where none belongs")
 	case len(hello.ID) > textMax || len(hello.Cluster) > textMax:
@@ -127,15 +127,15 @@ func (m *Mesh) Info(now time.Time, id ConnID, info Info) []Effect {
 	c := m.conns[id]
 	switch {
 	case c == nil:
-	case c.registered && info.ID == c.server:
+	case c.registered && (info.ID == c.server || info.AccAddReqID != ""): // the latter may come bare
 		m.update(c, &info)
 	case c.registered:
-		m.gossip(&info)
+		m.gossip(c.server, &info)
 	case c.greeted: // registered on that side, and already has news
 		if info.ID == c.server {
 			c.info = bounded(info)
 		} else {
-			m.gossip(&info)
+			m.gossip(c.server, &info)
 		}
 	case c.dialed:
 		if m.meet(c, &info) {
@@ -280,10 +280,10 @@ func (m *Mesh) welcome(c *conn, info *Info) {
 		return
 	case info.Account != "" && !slices.Contains(m.opts.Accounts, info.Account):
 		text := fmt.Sprintf("No route for account %q", clip(info.Account))
-		m.close(c, sysapi.MissingAccount, text, slog.LevelError, text)
+		m.close(c, sysapi.ProtocolViolation, text, slog.LevelError, text)
 		return
 	case info.Account == "" && (info.PoolIdx < 0 || info.PoolIdx >= max(pool, 1)):
-		text := fmt.Sprintf("Invalid route pool index %d, the pool has %d", info.PoolIdx, max(pool, 1))
+		text := fmt.Sprintf("Invalid route pool index: %d - pool size is %d", info.PoolIdx, pool)
 		m.close(c, sysapi.ProtocolViolation, text, slog.LevelError, text)
 		return
 	}

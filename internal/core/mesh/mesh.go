@@ -25,7 +25,6 @@ type Mesh struct {
 	now      time.Time // of the call that is being served
 	rnd      *rand.Rand
 	lastConn ConnID
-	requests int
 
 	conns   map[ConnID]*conn
 	pending []*conn // those that are not registered
@@ -126,7 +125,7 @@ func (m *Mesh) Tick(now time.Time) []Effect {
 			}
 		}
 		if s.introduce.due(now) {
-			m.introduce(s, GossipDisabled)
+			m.introduce(s, s.talk())
 		}
 	}
 	return m.done()

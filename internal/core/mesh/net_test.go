@@ -296,7 +296,7 @@ func (n *node) one(effect Effect) {
 				w.fail("%s forwards to %d about %d, which are not both there", n.m.self.ID, id, e.About)
 			}
 			info := about.info
-			info.IP, info.Cluster, info.GossipMode = e.IP, e.Cluster, e.GossipMode
+			info.IP, info.Cluster, info.GossipMode, info.Account, info.PoolIdx = e.IP, e.Cluster, e.GossipMode, e.Account, 0
 			to.send("gossip of "+info.ID, func(far *end_) { far.got(info) })
 		}
 	case ServerGone:

@@ -121,13 +121,22 @@ func (m *Mesh) unpin(s *server, account string) {
 	}
 }
 
+// request is the name of a question, as nats-server's are.
+func (m *Mesh) request() string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	name := make([]byte, 22)
+	for i := range name {
+		name[i] = digits[m.rnd.IntN(len(digits))]
+	}
+	return string(name)
+}
+
 // pin announces an account's connection to a server and opens it.
 func (m *Mesh) pin(s *server, account string) {
-	m.requests++
-	about := s.conns[0]
+	about := s.talk()
 	info := m.ownInfo(about)
 	info.PoolIdx, info.GossipMode = 0, GossipDefault
-	info.Account, info.AccAddReqID = account, fmt.Sprintf("%s.%d", m.self.ID, m.requests)
+	info.Account, info.AccAddReqID = account, m.request()
 	m.emit(Send{Conn: about.id, Info: info})
 	o := &opening{slot: Slot{Account: account}, next: m.in(takeOverAfter)}
 	if s.leading {

@@ -232,7 +232,7 @@ func describe(effect Effect) string {
 		}
 		return text
 	case Forward:
-		return fmt.Sprintf("forward INFO of %d to %s with ip %s, mode %d", e.About, strings.Trim(fmt.Sprint(e.To), "[]"), e.IP, e.GossipMode)
+		return fmt.Sprintf("forward INFO of %d%s to %s with ip %s, mode %d", e.About, slotText(Slot{Account: e.Account}), strings.Trim(fmt.Sprint(e.To), "[]"), e.IP, e.GossipMode)
 	case ClientURLs:
 		return "clients: " + strings.Join(e.URLs, " ")
 	case ServerGone:

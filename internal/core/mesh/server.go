@@ -27,6 +27,9 @@ type server struct {
 	urls, ws  []string // of its client listeners
 	leaving   bool     // lame duck
 	removed   bool     // taken out of a configuration: not dialed again
+	gossip    int      // mode to say on connections to it
+	toldBy    string   // the server that told of it, and so knows it
+	told      bool     // the others were told of it, or will be
 	introduce plan     // tell the others of it after all
 }
 
@@ -120,9 +123,7 @@ func (m *Mesh) register(c *conn) {
 		Solicited: c.dialed, Configured: configured, LaneMask: m.lanes(s, c.slot),
 	})
 	m.complete(s, c)
-	if first {
-		m.arrived(s, c)
-	}
+	m.arrived(s, c)
 }
 
 // join makes the entry of a server with its first connection; nil: there are
@@ -144,7 +145,10 @@ func (m *Mesh) join(c *conn) *server {
 	}
 	s.addr = s.said
 	if c.dialed {
-		s.addr = c.addr
+		s.addr, s.gossip = c.addr, c.gossip
+	}
+	if c.target != nil && c.target.told == s.peer.ID {
+		s.toldBy = c.target.toldBy
 	}
 	for _, other := range slices.Clone(m.servers) {
 		switch {
@@ -220,7 +224,7 @@ func (m *Mesh) open(s *server, o *opening) {
 		return
 	}
 	c := m.newConn(true)
-	c.server, c.slot, c.addr, o.dialing = s.peer.ID, o.slot, s.addr, c.id
+	c.server, c.slot, c.addr, c.gossip, o.dialing = s.peer.ID, o.slot, s.addr, s.gossip, c.id
 	t := m.byAddr[s.addr]
 	if t == nil {
 		t = &target{addr: s.addr}

@@ -19,6 +19,8 @@ type target struct {
 	peer     string // who answered there last
 	self     bool   // this server answers there
 	gossip   int    // mode to say when somebody answers
+	toldBy   string // the server that told of the server told there
+	told     string
 
 	dialing ConnID
 	next    plan

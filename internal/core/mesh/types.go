@@ -163,11 +163,12 @@ type Close struct {
 }
 
 // Forward tells other servers (To) of the one About is a connection of: its
-// INFO as it came, without nonce, with this ip, gossip_mode, and the cluster's
-// name, which it may have taken over after its INFO.
+// INFO as it came, without nonce and route_pool_idx, with this route_account,
+// ip, gossip_mode, and the cluster's name, which it may have taken over after its INFO.
 type Forward struct {
 	To         []ConnID
 	About      ConnID
+	Account    string
 	IP         string
 	Cluster    string
 	GossipMode int
