@@ -39,6 +39,9 @@ func logWarnings(log *slog.Logger, opts *config.Options) {
 	for _, w := range opts.Warnings {
 		log.Warn(w.String())
 	}
+	for _, n := range opts.Notes {
+		log.Info(n.String())
+	}
 	for _, key := range opts.LaterKeys {
 		log.Warn(key.String())
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -47,6 +49,48 @@ func TestClusterByFlags(t *testing.T) {
 				t.Error(line)
 			}
 		}
+	}
+}
+
+func TestReloadOfACluster(t *testing.T) {
+	other := joins(t)
+	dir := t.TempDir()
+	text := func(name, routes string) string {
+		return fmt.Sprintf("cluster {\n  name: %s\n  listen: \"127.0.0.1:-1\"\n  routes: [%s]\n}\n", name, routes)
+	}
+	conf := write(t, filepath.Join(dir, "d.conf"), text("c", ""))
+	r := start(t, dir, "-c", conf)
+	r.await("Server is ready")
+
+	write(t, conf, text("d", ""))
+	r.signal(syscall.SIGHUP)
+	r.await(`[ERR] Failed to reload server configuration: cluster.name`)
+
+	write(t, conf, text("c", "\"/nowhere\", \"nats://u:hunter2@"+strings.TrimPrefix(other.ports.Cluster[0], "nats://")+"\""))
+	r.signal(syscall.SIGHUP)
+	r.await("Reloaded: cluster.routes (from [] to [nats://u:xxxxx@")
+	r.await("[WRN] " + conf + ":4:12: an entry of cluster.routes has no host and is left out")
+	r.hearsFrom(other, "from.the.other")
+	other.hearsFrom(r, "from.this")
+	for _, line := range r.log() {
+		if strings.Contains(line, "hunter2") {
+			t.Errorf("a password in the log: %s", line)
+		}
+	}
+}
+
+func TestClusterWithoutAListenerIsToldOf(t *testing.T) {
+	conf := write(t, filepath.Join(t.TempDir(), "d.conf"), "cluster { name: c, routes: [\"nats://127.0.0.1:1\"] }\n")
+	const want = ":1:9: cluster has routes, but no listen or port"
+	stdout, stderr, code := once(t, "-t", "-c", conf)
+	if code != 0 || !strings.Contains(stdout, "is valid") || !strings.HasPrefix(stderr, "dunlin: note: "+conf+want) {
+		t.Errorf("%q, %q, exit code %d", stdout, stderr, code)
+	}
+	r := start(t, t.TempDir(), "-c", conf)
+	r.await("[INF] " + conf + want)
+	r.await("Server is ready")
+	if len(r.ports.Cluster) != 0 {
+		t.Errorf("it listens on %v", r.ports.Cluster)
 	}
 }
 

@@ -86,6 +86,9 @@ func check(flags *config.Flags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for _, n := range opts.Notes {
+		fmt.Fprintf(stderr, "%s: note: %s\n", program, n)
+	}
 	for _, key := range opts.LaterKeys {
 		fmt.Fprintf(stderr, "%s: warning: %s\n", program, key)
 	}

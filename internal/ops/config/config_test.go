@@ -353,3 +353,36 @@ func mentionsFiles(m *conflang.Map) bool {
 	}
 	return false
 }
+
+func TestClusterTLSIsForBothSides(t *testing.T) {
+	dir := t.TempDir()
+	makeCertificates(t, dir)
+	o, err := Parse("x.conf", fmt.Appendf(nil, "cluster { port: 1, tls { cert_file: %q, key_file: %q, ca_file: %q, timeout: 3, verify: false } }",
+		dir+"/server.pem", dir+"/server.key", dir+"/ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.SetDefaults()
+	if err := o.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c := &o.Cluster; c.TLS == nil || !c.TLS.Verify || c.TLS.Timeout != 3*time.Second || c.AuthTimeout != 4*time.Second || o.TLS != nil {
+		t.Errorf("got %+v with %+v, for clients %+v", c, c.TLS, o.TLS)
+	}
+}
+
+func TestAdvertiseAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"": " 0", "h": "h 7", "h:1": "h 1", "h:-1": "h 7", "h:0": "h 7", "[::1]:2": "::1 2", "::1": "::1 7", "[::1]": "::1 7", ":3": " 3",
+		"a:b:c": "error", "h:x": "error", "h:": "error",
+	} {
+		host, port, err := AdvertiseAddress(text, 7)
+		got := fmt.Sprintf("%s %d", host, port)
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}

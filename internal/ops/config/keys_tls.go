@@ -31,7 +31,7 @@ func closeTLS(r *reader, _, child any, _ conflang.Pos) { r.checkTLS(child.(*tlsB
 var tlsKeys = schema{title: "tls", keys: tlsKeyList(false)}
 
 // linkTLSKeys are those of routes and gateways, which also dial.
-var linkTLSKeys = schema{title: "tls", keys: tlsKeyList(true)}
+var linkTLSKeys = schema{title: "tls", section: "tls between servers", keys: tlsKeyList(true)}
 
 func tlsKeyList(link bool) []*key {
 	keys := []*key{

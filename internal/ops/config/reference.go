@@ -72,6 +72,9 @@ func (w *referenceWriter) section(k *key, path string) string {
 	if path != "" {
 		name = path + "." + k.name
 	}
+	if k.inner.section != "" {
+		name = k.inner.section
+	}
 	w.seen[k.inner] = name
 	w.queue = append(w.queue, &referenceSection{schema: k.inner, path: name})
 	return name

@@ -79,7 +79,10 @@ type key struct {
 // schema is one block of keys.
 type schema struct {
 	title string
-	keys  []*key
+	// section is its heading in the reference, where the path of the first key
+	// that has it would say too little.
+	section string
+	keys    []*key
 	// free describes every key that is not in keys, where names are the
 	// user's own (accounts, mappings, metadata).
 	free *key
