@@ -188,6 +188,24 @@ func TestDevDemo(t *testing.T) {
 	}
 }
 
+// On a terminal each node has a colour, and the figures stay on the last line.
+func TestDevOnATerminal(t *testing.T) {
+	shown := onATerminal(t, "\x1b[2K\x1b[?7lmessages a second", "dev", "--nodes", "2", "--demo", "-p", "-1")
+	for _, want := range []string{
+		"\x1b[36mn1 |\x1b[0m ", "\x1b[35mn2 |\x1b[0m ", "[\x1b[32mINF\x1b[0m] Server is ready", "\x1b[1mclients\x1b[0m",
+		"\x1b[36mn1\x1b[0m     nats://127.0.0.1:", "Server Exiting..",
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the terminal shows\n%s\nwithout %q", shown, want)
+		}
+	}
+	// What ends the demo takes its line away before anything else is written.
+	last := shown[strings.LastIndex(shown, "messages a second"):]
+	if line, _, _ := strings.Cut(last, "\n"); !strings.Contains(line, "\x1b[2K") {
+		t.Errorf("the live line is left behind: %q", line)
+	}
+}
+
 func TestDevTakesAnotherPortForOneThatIsTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -212,7 +230,7 @@ func TestMistakesOfDev(t *testing.T) {
 		{"-p 65536", "--port is 65536"},
 		{"--foo", "-foo"},
 		{"now", `unexpected word "now"`},
-		{"-a 256.0.0.1 --nodes 1", "no port is free on 256.0.0.1"},
+		{"-a 192.0.2.1 --nodes 1", "no port is free on 192.0.2.1"},
 	} {
 		stdout, stderr, code := once(t, append([]string{"dev"}, strings.Fields(c.args)...)...)
 		if code != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "dunlin: ") || !strings.Contains(stderr, c.want) {

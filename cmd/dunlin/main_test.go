@@ -193,15 +193,18 @@ func openTerminal(t *testing.T) (screen, tty *os.File) {
 	return screen, tty
 }
 
-func TestOnATerminalItShowsWhatToDoNext(t *testing.T) {
+// onATerminal runs the program with a terminal for all that it prints until
+// the screen shows text, then presses Ctrl-C, and returns what was shown.
+func onATerminal(t *testing.T, until string, args ...string) string {
+	t.Helper()
 	screen, tty := openTerminal(t)
-	cmd := command("-a", "127.0.0.1", "-p", "-1")
+	cmd := command(args...)
 	cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=")
-	cmd.Stderr = tty
+	cmd.Stdout, cmd.Stderr = tty, tty
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	tty.Close() // reading the screen ends with the server
+	tty.Close() // reading the screen ends with the program
 	var shown strings.Builder
 	buf := make([]byte, 4096)
 	stopped := false
@@ -211,7 +214,7 @@ func TestOnATerminalItShowsWhatToDoNext(t *testing.T) {
 		if err != nil {
 			break
 		}
-		if !stopped && strings.Contains(shown.String(), "Ctrl-C stops the server") {
+		if !stopped && strings.Contains(shown.String(), until) {
 			stopped = true
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
@@ -221,13 +224,18 @@ func TestOnATerminalItShowsWhatToDoNext(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+	return shown.String()
+}
+
+func TestOnATerminalItShowsWhatToDoNext(t *testing.T) {
+	shown := onATerminal(t, "Ctrl-C stops the server", "-a", "127.0.0.1", "-p", "-1")
 	for _, want := range []string{
 		"[\x1b[32mINF\x1b[0m] Server is ready",
 		`\x1b\[32mnats -s nats://127\.0\.0\.1:\d+ subscribe hello\x1b\[0m`,
 		`\x1b\[32mnats -s nats://127\.0\.0\.1:\d+ publish hello "Hello NATS"\x1b\[0m`,
 	} {
-		if !strings.Contains(shown.String(), want) && !regexp.MustCompile(want).MatchString(shown.String()) {
-			t.Errorf("the terminal shows\n%s\nwithout %q", shown.String(), want)
+		if !strings.Contains(shown, want) && !regexp.MustCompile(want).MatchString(shown) {
+			t.Errorf("the terminal shows\n%s\nwithout %q", shown, want)
 		}
 	}
 }
