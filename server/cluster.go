@@ -159,6 +159,9 @@ func (c *cluster) advertise(ctx context.Context) {
 			return
 		}
 		c.server.refreshInfo()
+		if c.server.LameDuck() {
+			continue // clients are told once, by whoever began it
+		}
 		for _, cl := range c.server.clients.all() {
 			cl.PushInfo()
 		}

@@ -24,12 +24,12 @@ func (s *Server) LameDuckShutdown() {
 	s.life.Unlock()
 	opts := s.opts.Load()
 	s.log.Info("Entering lame duck mode, stop accepting new clients")
-	s.refreshInfo()
 	if l != nil {
 		s.logClose("client listener", l.Close())
 		<-accepts
 	}
 	s.cluster.lameDuck()
+	s.refreshInfo() // without this server's own addresses by now
 	for _, c := range s.clients.all() {
 		c.PushInfo()
 	}
