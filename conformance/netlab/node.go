@@ -22,13 +22,10 @@ const (
 
 // Node is a server on its host.
 type Node struct {
-	t    testing.TB
-	host *Host
-	bin  string
-	conf string
-	// How others reach it: another address than its own if it stands behind a link.
-	routeAddr string
-
+	t      testing.TB
+	host   *Host
+	bin    string
+	conf   string
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	output *logBuffer
