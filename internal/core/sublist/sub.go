@@ -27,6 +27,15 @@ type PeerSink interface {
 	DeliverQueues(m *wire.Msg, s *Sub, queues []string, b *Batch) bool
 }
 
+// GroupSink is a PeerSink of a server that can be asked to deliver to queue
+// groups alone.
+type GroupSink interface {
+	PeerSink
+	// DeliverGroups is DeliverQueues without the plain subscriptions there. False
+	// also if the server cannot be asked for that.
+	DeliverGroups(m *wire.Msg, s *Sub, queues []string, b *Batch) bool
+}
+
 // Flusher is a sink with bytes that wait to be written.
 type Flusher interface {
 	Flush()

@@ -125,19 +125,33 @@ func (p *Publisher) offer(hit *sublist.Hit, queue string, not sublist.Sink) int 
 	return p.offerPeers(hit, g, not)
 }
 
-// offerPeers looks for another server with a member of g. One with plain
-// subscriptions has the message already, and would deliver it to them again.
+// offerPeers looks for another server with a member of g.
 func (p *Publisher) offerPeers(hit *sublist.Hit, g *sublist.Group, not sublist.Sink) int {
 	for _, s := range g.Peers {
-		if s.Sink == not || hasSink(hit.Peers, s.Sink) || p.isChosen(s) {
-			continue
-		}
-		sink, ok := s.Sink.(sublist.PeerSink)
-		if ok && sink.DeliverQueues(&p.one[0], s, []string{g.Name}, &p.Batch) {
+		if s.Sink != not && p.offerTo(s, hit, g) {
 			return 1
 		}
 	}
 	return 0
+}
+
+// offerTo offers the message in p.one to the members of g at the server of s,
+// to them alone if that is possible and called for: if the server has plain
+// subscriptions it got the message already, and what another server has sent
+// was not meant for those here and there that came later.
+func (p *Publisher) offerTo(s *sublist.Sub, hit *sublist.Hit, g *sublist.Group) bool {
+	has := hasSink(hit.Peers, s.Sink) || p.isChosen(s)
+	if has || forward.Reroutes(p.Kind) {
+		sink, ok := s.Sink.(sublist.GroupSink)
+		if ok && sink.DeliverGroups(&p.one[0], s, []string{g.Name}, &p.Batch) {
+			return true
+		}
+	}
+	if has {
+		return false
+	}
+	sink, ok := s.Sink.(sublist.PeerSink)
+	return ok && sink.DeliverQueues(&p.one[0], s, []string{g.Name}, &p.Batch)
 }
 
 func hasSink(subs []*sublist.Sub, sink sublist.Sink) bool {
@@ -159,15 +173,46 @@ func (p *Publisher) PublishQueues(m *wire.Msg, hit *sublist.Hit, queues [][]byte
 		delivered += s.Sink.Deliver(p.one[:], s, &p.Batch)
 	}
 	for _, queue := range queues {
-		g := hit.GroupBytes(queue)
-		if g == nil {
-			continue
-		}
-		n := p.pick(g.Subs)
-		if n == 0 && forward.Reroutes(p.Kind) {
-			n = p.offerPeers(hit, g, p.Origin)
-		}
-		delivered += n
+		delivered += p.publishGroup(hit, queue, true)
 	}
 	return delivered
+}
+
+// PublishGroups is PublishQueues without the plain subscribers: another server
+// passes on what it had got for a group that has no member there.
+func (p *Publisher) PublishGroups(m *wire.Msg, hit *sublist.Hit, queues [][]byte) (delivered int) {
+	p.Settle()
+	p.one[0] = *m
+	for _, queue := range queues {
+		delivered += p.publishGroup(hit, queue, false)
+	}
+	return delivered
+}
+
+// publishGroup delivers the message in p.one to a member of queue here, or
+// passes it on. The server it came from gets it back (back) if that has a
+// member, nobody else has, and it did not pass it on itself: so it does not go
+// to and fro.
+func (p *Publisher) publishGroup(hit *sublist.Hit, queue []byte, back bool) int {
+	g := hit.GroupBytes(queue)
+	if g == nil {
+		return 0
+	}
+	n := p.pick(g.Subs)
+	if n > 0 || !forward.Reroutes(p.Kind) {
+		return n
+	}
+	if n = p.offerPeers(hit, g, p.Origin); n > 0 || !back {
+		return n
+	}
+	for _, s := range g.Peers {
+		if s.Sink != p.Origin {
+			continue
+		}
+		sink, ok := s.Sink.(sublist.GroupSink)
+		if ok && sink.DeliverGroups(&p.one[0], s, []string{g.Name}, &p.Batch) {
+			return 1
+		}
+	}
+	return 0
 }

@@ -50,6 +50,7 @@ type Parser struct {
 	Origin  []byte   // cluster of the leaf node, of LMSG, LS+, LS-; else nil
 	Msg     wire.Msg // of OpMsg
 	Queues  [][]byte // of OpMsg: the groups it is for, beside plain subscribers
+	Alone   bool     // of OpMsg: for the groups alone (QMSG)
 	Subject []byte   // of interest
 	Queue   []byte   // of interest; nil if there is none
 	Weight  int      // of interest with a queue; 1 unless told
@@ -124,6 +125,12 @@ func (p *Parser) operation(buf []byte, end int, verb, args []byte) (Op, int, err
 		return p.message(buf, end, args, false, false)
 	case verbHMsg:
 		return p.message(buf, end, args, false, true)
+	case verbQMsg:
+		op, n, err := p.message(buf, end, args, false, true)
+		if p.Alone = true; err == nil && len(p.Queues) == 0 {
+			p.lastLen, err = 0, ErrMsgArgs
+		}
+		return op, n, err
 	case verbLMsg:
 		return p.message(buf, end, args, true, true)
 	case verbRSPlus:
@@ -168,6 +175,7 @@ const (
 	verbRMsg
 	verbHMsg
 	verbLMsg
+	verbQMsg // of Dunlin: a message passed on for queue groups alone
 	verbRSPlus
 	verbRSMinus
 	verbLSPlus
@@ -200,7 +208,7 @@ var verbs = []struct {
 }{
 	{"RMSG", verbRMsg}, {"HMSG", verbHMsg}, {"RS+", verbRSPlus}, {"RS-", verbRSMinus}, {"PING", verbPing}, {"PONG", verbPong},
 	{"LMSG", verbLMsg}, {"LS+", verbLSPlus}, {"LS-", verbLSMinus}, {"INFO", verbInfo}, {"CONNECT", verbConnect},
-	{"-ERR", verbErr}, {"+OK", verbOK}, {"A+", verbGateway}, {"A-", verbGateway},
+	{"-ERR", verbErr}, {"+OK", verbOK}, {"QMSG", verbQMsg}, {"A+", verbGateway}, {"A-", verbGateway},
 	{"PUB", verbPub}, {"HPUB", verbPub}, {"SUB", verbSub}, {"UNSUB", verbUnsub},
 }
 
@@ -316,7 +324,7 @@ func (p *Parser) message(buf []byte, end int, args []byte, leaf, header bool) (O
 	if said.size < 0 || said.header < 0 || said.header > said.size {
 		return OpNone, 0, ErrMsgSize
 	}
-	p.Origin, p.Account = nil, nil
+	p.Origin, p.Account, p.Alone = nil, nil, false
 	if leaf {
 		p.Origin, w = w[0], w[1:]
 	}
@@ -332,7 +340,7 @@ func (p *Parser) message(buf []byte, end int, args []byte, leaf, header bool) (O
 	if !usual {
 		return p.respelled(buf, end, said)
 	}
-	if m.Reply == nil && p.Queues == nil && !leaf && end <= lastMax {
+	if m.Reply == nil && p.Queues == nil && !leaf && (said.header > 0) == header && end <= lastMax {
 		if !p.Own {
 			said.accAt = cap(buf) - cap(p.Account)
 			said.accEnd = said.accAt + len(p.Account)
@@ -393,7 +401,7 @@ func (p *Parser) middle(w [][]byte) (ok bool) {
 // again recognises the line of the message before.
 func (p *Parser) again(buf []byte) (Op, int, error) {
 	said := &p.said
-	p.Origin, p.Account, p.Queues = nil, nil, nil
+	p.Origin, p.Account, p.Queues, p.Alone = nil, nil, nil, false
 	if !p.Own {
 		p.Account = buf[said.accAt:said.accEnd]
 	}

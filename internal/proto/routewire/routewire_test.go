@@ -112,6 +112,8 @@ func TestOperations(t *testing.T) {
 		{in: "RMSG A foo + a.reply.longer.than.the.queues q 1 \r\nx\r\n", want: `msg origin= acc=A subj=foo reply=a.reply.longer.than.the.queues queues=q hdr=0 body="x" tail="a.reply.longer.than.the.queues 1\r\nx\r\n"`},
 		{in: "RMSG A foo\trep\t1\r\nx\r\n", want: `msg origin= acc=A subj=foo reply=rep queues= hdr=0 body="x" tail="rep 1\r\nx\r\n"`},
 		{in: "LMSG C A foo + rep q 0 2\r\nhi\r\n", want: `msg origin=C acc=A subj=foo reply=rep queues=q hdr=0 body="hi" tail="rep 2\r\nhi\r\n"`},
+		{in: "QMSG $G foo 0 1\r\nx\r\n", want: "error " + ErrMsgArgs.Error()},
+		{in: "QMSG $G foo 12 12\r\nNATS/1.0\r\n\r\n\r\n", want: "error " + ErrMsgArgs.Error()},
 		{in: "RMSG $G foo a b 1\r\n", want: "error " + ErrMsgArgs.Error()},
 		{in: "HMSG $G foo 3 2\r\n", want: "error " + ErrMsgSize.Error()},
 		{in: "RMSG $G foo 999999999\r\n", want: "error " + wire.ErrMaxPayload.Error()},
@@ -221,7 +223,20 @@ func TestMessagesAreReadBack(t *testing.T) {
 					}
 					got := fmt.Sprintf("%s %s %s %s %q %q", p.Account, p.Msg.Subject, p.Msg.Reply, bytes.Join(p.Queues, []byte(",")), p.Msg.Body, p.Msg.Tail)
 					want := fmt.Sprintf("%s %s %s %s %q %q", acc, "subj", reply, strings.Join(queues, ","), header+"body", m.Tail)
-					if got != want || p.Msg.Copied {
+					if got != want || p.Msg.Copied || p.Alone {
+						t.Errorf("%q:\n got %s\nwant %s", text, got, want)
+					}
+					if len(queues) == 0 {
+						continue
+					}
+					line = AppendGroups(nil, acc, &m, queues)
+					if size := MsgSize(acc, &m, queues); size < len(line) {
+						t.Errorf("%q: size %d", line, size)
+					}
+					text = string(line)
+					op, n, err = p.Next(line)
+					got = fmt.Sprintf("%s %s %s %s %q %q", p.Account, p.Msg.Subject, p.Msg.Reply, bytes.Join(p.Queues, []byte(",")), p.Msg.Body, p.Msg.Tail)
+					if op != OpMsg || n != len(line) || err != nil || !p.Alone || got != want {
 						t.Errorf("%q:\n got %s\nwant %s", text, got, want)
 					}
 				}
@@ -236,7 +251,7 @@ func FuzzParser(f *testing.F) {
 	for _, s := range []string{
 		"RS+ A foo\r\nRS+ A foo q 3\r\nRS- A foo q\r\nLS+ C A x\r\nLS- A x\r\n",
 		"RMSG A foo 2\r\nhi\r\nRMSG A foo 2\r\nhi\r\nRMSG A foo + rep q1 q2 2\r\nhi\r\nHMSG A foo 12 14\r\nNATS/1.0\r\n\r\nhi\r\nLMSG C A f 0 1\r\nx\r\n",
-		"INFO {}\r\nCONNECT {}\r\nPING\r\nPONG\r\n+OK\r\n-ERR 'x'\r\nA+ x\r\n", "RMSG  A\tfoo 0\n\r\n", "FOO\r\n", "rmsg a b | c 1\r\nx\r\n",
+		"INFO {}\r\nCONNECT {}\r\nPING\r\nPONG\r\n+OK\r\n-ERR 'x'\r\nA+ x\r\n", "RMSG  A\tfoo 0\n\r\n", "QMSG A foo + r q 0 1\r\nx\r\n", "FOO\r\n", "rmsg a b | c 1\r\nx\r\n",
 	} {
 		f.Add([]byte(s), uint16(3), false)
 		f.Add([]byte(s), uint16(1), true)

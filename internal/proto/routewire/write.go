@@ -57,6 +57,25 @@ func AppendMsg(dst []byte, account string, m *wire.Msg, queues []string) []byte 
 	if len(queues) == 0 {
 		return append(dst, m.Tail...)
 	}
+	return appendQueues(dst, m, queues, -1)
+}
+
+// AppendGroups writes m for one member each of queues and for no plain
+// subscription: QMSG, which has the arguments of LMSG but no origin. Only Dunlin
+// knows it. It passes on what another server had sent to a queue group that has no member
+// left; as RMSG it would come to plain subscribers a second time, or after what was
+// published later.
+func AppendGroups(dst []byte, account string, m *wire.Msg, queues []string) []byte {
+	dst = append(dst, "QMSG "...)
+	if account != "" {
+		dst = append(append(dst, account...), ' ')
+	}
+	return appendQueues(append(append(dst, m.Subject...), ' '), m, queues, m.Header)
+}
+
+// appendQueues writes the end of a line with queues and the payload. With
+// header 0 the size of the header is written although there is none.
+func appendQueues(dst []byte, m *wire.Msg, queues []string, header int) []byte {
 	tail := m.Tail
 	if n := len(m.Reply); n > 0 {
 		dst = append(append(append(dst, "+ "...), m.Reply...), ' ')
@@ -67,12 +86,15 @@ func AppendMsg(dst []byte, account string, m *wire.Msg, queues []string) []byte 
 	for _, q := range queues {
 		dst = append(append(dst, q...), ' ')
 	}
+	if header == 0 {
+		dst = append(dst, "0 "...)
+	}
 	return append(dst, tail...)
 }
 
-// MsgSize is at least what AppendMsg adds.
+// MsgSize is at least what AppendMsg or AppendGroups adds.
 func MsgSize(account string, m *wire.Msg, queues []string) int {
-	n := len(verbOfMsg) + len(account) + len(m.Subject) + len(m.Tail) + len("  + ")
+	n := len(verbOfMsg) + len(account) + len(m.Subject) + len(m.Tail) + len("  + 0 ")
 	for _, q := range queues {
 		n += len(q) + 1
 	}
