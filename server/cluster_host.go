@@ -272,7 +272,7 @@ func (c *cluster) forward(e *mesh.Forward) {
 	}
 	for _, id := range e.To {
 		if r := c.conn(id); r != nil {
-			r.Forward(about.Remote(), e.IP, e.GossipMode)
+			r.Forward(about.Remote(), e)
 		}
 	}
 }

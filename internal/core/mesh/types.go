@@ -215,8 +215,8 @@ const (
 	settleAfter   = 2 * time.Second // a connection is no longer one of two that crossed
 	introduceWait = 2 * time.Second // a server that asked for no gossip is told of after all
 	takeOverAfter = 3 * time.Second // a missing slot is opened by the side that did not have to
-	handshakeMax  = 5 * time.Second // from dialing or accepting until registered
 	retryMax      = 30 * time.Second
-	retryLearnt   = 5 * time.Minute // at most between tries of a learnt address
-	forgetAfter   = time.Hour       // a learnt address that never answers
+	handshakeMax  = 30 * time.Second // until registered; the shell's own limits are shorter
+	retryLearnt   = 5 * time.Minute  // at most between tries of a learnt address
+	forgetAfter   = time.Hour        // a learnt address that never answers
 )

@@ -174,9 +174,11 @@ func (c *Conn) tellSome(acc *account.Account, w *watch) bool {
 	return true
 }
 
-// Forward tells the other server of a third one.
-func (c *Conn) Forward(info *routewire.Info, ip string, gossipMode int) {
+// Forward tells the other server of a third one, about which info is what it
+// said.
+func (c *Conn) Forward(info *routewire.Info, e *mesh.Forward) {
 	about := *info
-	about.Nonce, about.IP, about.GossipMode = "", ip, byte(gossipMode)
+	about.Nonce, about.IP, about.GossipMode = "", e.IP, byte(e.GossipMode)
+	about.Cluster, about.Account, about.PoolIdx = e.Cluster, e.Account, 0
 	c.Send(routewire.AppendInfo(nil, &about))
 }
