@@ -90,7 +90,7 @@ func TestClusterSeedRestarts(t *testing.T) {
 			c.await(c.nodes...)
 			publish(t, rest[1], "settled", fmt.Sprintf("up%d", round), 200)
 		}
-		eventually(t, "all messages", func() bool { return l.count() >= 1600 })
+		l.all(t, 1600)
 		l.exactly(t, []string{"down0", "down1", "up0", "up1"}, 200, 2)
 		nc := c.dial(0)
 		known(t, nc, rest[0], rest[1])
@@ -105,27 +105,15 @@ func TestClusterLameDuck(t *testing.T) {
 		l := newLedger()
 		l.anyOrder = true
 		take := func(who string) nats.MsgHandler { return func(m *nats.Msg) { l.take(who, m) } }
-		moved, drained := make(chan error, 1), make(chan struct{}, 1)
+		notice, drained := make(chan *nats.Conn, 1), make(chan struct{}, 1)
 		// A client of the duck that knows what to do.
-		_ = dial(t, c.nodes[0], nats.LameDuckModeHandler(func(old *nats.Conn) {
-			next, err := nats.Connect(c.nodes[1].url())
-			if err == nil {
-				t.Cleanup(next.Close)
-				_, err = next.QueueSubscribe("work", "g", take("new"))
-			}
-			if err == nil {
-				err = next.Flush()
-			}
-			if err == nil {
-				err = old.Drain()
-			}
-			moved <- err
-		}), nats.ClosedHandler(func(*nats.Conn) { drained <- struct{}{} }), func(o *nats.Options) error {
+		_ = dial(t, c.nodes[0], nats.LameDuckModeHandler(func(old *nats.Conn) { notice <- old }), nats.ClosedHandler(func(*nats.Conn) { drained <- struct{}{} }), func(o *nats.Options) error {
 			o.Name = "moves"
 			return nil
 		}, subscribes(t, "work", "g", take("old")))
 		publisher := c.dial(len(kinds) - 1)
-		known(t, c.dial(0), publisher)
+		atDuck := c.dial(0)
+		known(t, atDuck, publisher)
 		var stop atomic.Bool
 		var sent int
 		var running sync.WaitGroup
@@ -143,16 +131,21 @@ func TestClusterLameDuck(t *testing.T) {
 		})
 		eventually(t, "messages run", func() bool { return l.count() > 500 })
 		must(t, c.nodes[0].Signal(syscall.SIGUSR2))
-		if err := receive(t, moved, "the notice"); err != nil {
-			t.Error(err)
-		}
+		old := receive(t, notice, "the notice")
+		next := c.dial(1)
+		_, err := next.QueueSubscribe("work", "g", take("new"))
+		must(t, err)
+		// Only when the others know of the new member may the old one go: with
+		// either server what is on its way in between finds nobody.
+		known(t, next, atDuck, publisher)
+		must(t, old.Drain())
 		receive(t, drained, "the end of the drain")
 		before := l.count()
 		eventually(t, "messages go on", func() bool { return l.count() > before+500 })
 		stop.Store(true)
 		running.Wait()
 		must(t, publisher.Flush())
-		eventually(t, "all messages", func() bool { return l.count() >= sent })
+		l.all(t, sent)
 		l.exactly(t, []string{"p"}, sent, 1)
 		for i := range c.nodes[1:] {
 			if slices.Contains(urls(c.nodes[i+1]), fmt.Sprintf("127.0.0.1:%d", c.nodes[0].Port)) {
@@ -252,7 +245,8 @@ func settledWhile(t *testing.T, c *cluster, out int, change func()) {
 	for _, n := range sent {
 		want, wantGroup = want+n*len(conns), wantGroup+n
 	}
-	eventually(t, "all messages", func() bool { return all.count() >= want && group.count() >= wantGroup })
+	all.all(t, want)
+	group.all(t, wantGroup)
 	for i := range conns {
 		all.exactly(t, []string{fmt.Sprintf("p%d", i)}, sent[i], len(conns))
 		group.exactly(t, []string{fmt.Sprintf("p%d", i)}, sent[i], 1)

@@ -343,6 +343,23 @@ func (l *ledger) count() int {
 	return n
 }
 
+// all waits for so many messages.
+func (l *ledger) all(t *testing.T, count int) {
+	t.Helper()
+	patience := time.NewTimer(soon)
+	defer patience.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for n := l.count(); n < count; n = l.count() {
+		select {
+		case <-patience.C:
+			t.Errorf("%d of %d deliveries came within %s", n, count, soon)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // exactly fails unless every number below count of each publisher came so often,
 // and in order.
 func (l *ledger) exactly(t *testing.T, publishers []string, count, times int) {

@@ -74,7 +74,8 @@ func messages(t *testing.T, c *cluster) {
 		publish(t, nc, "all.readers", fmt.Sprintf("p%d", i), each)
 	}
 	want := each * len(conns) * len(conns)
-	eventually(t, fmt.Sprintf("%d deliveries", want), func() bool { return plain.count() >= want && wild.count() >= want })
+	plain.all(t, want)
+	wild.all(t, want)
 	plain.exactly(t, publishers(c), each, len(conns))
 	wild.exactly(t, publishers(c), each, len(conns))
 }
@@ -107,7 +108,8 @@ func TestClusterQueueGroups(t *testing.T) {
 			publish(t, nc, "work", fmt.Sprintf("p%d", i), each)
 		}
 		want := each * len(conns)
-		eventually(t, fmt.Sprintf("%d messages in each group", want), func() bool { return group.count() >= want && other.count() >= want })
+		group.all(t, want)
+		other.all(t, want)
 		for _, nc := range conns {
 			must(t, nc.Flush())
 		}
@@ -279,7 +281,8 @@ func TestClusterAccounts(t *testing.T) {
 				known(t, bs...)
 				publish(t, as[0], "same", "a", 100)
 				publish(t, bs[1], "same", "b", 100)
-				eventually(t, "all deliveries", func() bool { return a.count() >= 300 && b.count() >= 300 })
+				a.all(t, 300)
+				b.all(t, 300)
 				a.exactly(t, []string{"a"}, 100, 3)
 				b.exactly(t, []string{"b"}, 100, 3)
 				got(t, "messages of the other account", a.count()+b.count(), 600)
@@ -325,7 +328,7 @@ func TestClusterInterestComesAndGoes(t *testing.T) {
 			})
 		}
 		all.Wait()
-		eventually(t, "all messages", func() bool { return settled.count() >= 400*len(conns) })
+		settled.all(t, 400*len(conns))
 		settled.exactly(t, publishers(c), 400, 1)
 		known(t, conns...)
 		for i, nc := range conns {
@@ -368,7 +371,7 @@ func TestClusterDrain(t *testing.T) {
 		}
 		must(t, last.Flush())
 		receive(t, closed, "the end of the drain")
-		eventually(t, "all messages", func() bool { return l.count() >= count })
+		l.all(t, count)
 		l.exactly(t, []string{"p"}, count, 1)
 	})
 }
