@@ -145,7 +145,7 @@ func TestChurnIsForgotten(t *testing.T) {
 	for i := range l.shards {
 		kept += cap(l.shards[i].log)
 	}
-	if kept > shards*logKept {
+	if kept > shards*logSpare {
 		t.Errorf("room for %d records is kept", kept)
 	}
 }

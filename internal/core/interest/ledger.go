@@ -175,11 +175,19 @@ func (s *shard) report(at int, key string, e entry, lane uint8, delta int8, curs
 		now := *e.more
 		r.after.more = &now
 	}
+	if s.log == nil {
+		s.log = *spare.Get().(*[]record)
+	}
 	s.log = append(s.log, r)
 	if len(s.log)%logTrim == 0 {
 		s.trim(at, cursors)
 	}
 }
+
+// spare are logs without records. A burst of subscriptions fills and empties
+// the log of every shard again and again; growing it each time took a quarter of
+// the work.
+var spare = sync.Pool{New: func() any { log := make([]record, 0, logSpare); return &log }}
 
 // end is the number of the record that comes next.
 func (s *shard) end() uint64 { return s.begin + uint64(len(s.log)) }
@@ -196,8 +204,9 @@ func (s *shard) trim(at int, cursors []*Cursor) {
 	s.drop(from)
 }
 
-// logKept is the longest log whose memory is kept for the next changes.
-const logKept = 64
+// logSpare is the length of a log that is lent to a shard; one that has grown beyond
+// twice of it is not used again.
+const logSpare = 256
 
 // drop forgets the records before number from. Under the lock.
 func (s *shard) drop(from uint64) {
@@ -206,8 +215,13 @@ func (s *shard) drop(from uint64) {
 	}
 	n := copy(s.log, s.since(from))
 	clear(s.log[n:])
-	if s.log = s.log[:n]; n == 0 && cap(s.log) > logKept {
-		s.log = nil
-	}
+	s.log = s.log[:n]
 	s.begin = from
+	if n > 0 {
+		return
+	}
+	if log := s.log; cap(log) <= 2*logSpare {
+		spare.Put(&log)
+	}
+	s.log = nil
 }

@@ -81,12 +81,10 @@ func (r *Remote) Add(subj, queue []byte, weight int) {
 	if weight = min(max(weight, 1), weightMax); len(queue) == 0 {
 		weight = 1
 	}
-	s := &Sub{Sink: r.sink, Kind: r.kind, sidHash: r.owner, Max: uint32(weight), subjEnd: uint32(len(subj)), queueEnd: uint32(len(subj) + len(queue))}
-	if len(queue) == 0 {
-		s.key = string(subj)
-	} else {
-		s.key = bytesToString(append(append(make([]byte, 0, len(subj)+len(queue)), subj...), queue...))
-	}
+	s, key := withKey(len(subj) + len(queue))
+	s.Sink, s.Kind, s.sidHash, s.Max = r.sink, r.kind, r.owner, uint32(weight)
+	s.key = bytesToString(append(append(key, subj...), queue...))
+	s.subjEnd, s.queueEnd = uint32(len(subj)), uint32(len(s.key))
 	c := r.changes()
 	c.list = append(c.list, change{sub: s})
 	if len(c.list) == applyMax {
