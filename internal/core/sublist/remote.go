@@ -81,10 +81,11 @@ func (r *Remote) Add(subj, queue []byte, weight int) {
 	if weight = min(max(weight, 1), weightMax); len(queue) == 0 {
 		weight = 1
 	}
-	s, key := withKey(len(subj) + len(queue))
-	s.Sink, s.Kind, s.sidHash, s.Max = r.sink, r.kind, r.owner, uint32(weight)
-	s.key = bytesToString(append(append(key, subj...), queue...))
-	s.subjEnd, s.queueEnd = uint32(len(subj)), uint32(len(s.key))
+	key := append(append(make([]byte, 0, len(subj)+len(queue)), subj...), queue...)
+	s := &Sub{
+		Sink: r.sink, Kind: r.kind, key: bytesToString(key), sidHash: r.owner, Max: uint32(weight),
+		subjEnd: uint32(len(subj)), queueEnd: uint32(len(key)),
+	}
 	c := r.changes()
 	c.list = append(c.list, change{sub: s})
 	if len(c.list) == applyMax {

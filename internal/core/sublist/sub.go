@@ -99,44 +99,13 @@ type Sub struct {
 // NewSub makes a subscription that is in no table yet. The arguments are
 // copied.
 func NewSub(sink Sink, subj, queue, sid []byte) *Sub {
-	s, key := withKey(len(subj) + len(queue) + len(sid))
+	key := make([]byte, 0, len(subj)+len(queue)+len(sid))
 	key = append(append(append(key, subj...), queue...), sid...)
-	s.Sink, s.key = sink, bytesToString(key)
-	s.subjEnd, s.queueEnd = uint32(len(subj)), uint32(len(subj)+len(queue))
-	s.sidHash = uint32(Hash(sid))
-	return s
-}
-
-// withKey makes a Sub and room for n bytes of its key, in one block of memory
-// where the key is short.
-func withKey(n int) (*Sub, []byte) {
-	switch {
-	case n <= 16:
-		s := new(struct {
-			Sub
-			key [16]byte
-		})
-		return &s.Sub, s.key[:0]
-	case n <= 32:
-		s := new(struct {
-			Sub
-			key [32]byte
-		})
-		return &s.Sub, s.key[:0]
-	case n <= 48:
-		s := new(struct {
-			Sub
-			key [48]byte
-		})
-		return &s.Sub, s.key[:0]
-	case n <= 64:
-		s := new(struct {
-			Sub
-			key [64]byte
-		})
-		return &s.Sub, s.key[:0]
+	return &Sub{
+		Sink: sink, key: bytesToString(key),
+		subjEnd: uint32(len(subj)), queueEnd: uint32(len(subj) + len(queue)),
+		sidHash: uint32(Hash(sid)),
 	}
-	return new(Sub), make([]byte, 0, n)
 }
 
 // Subject is what was subscribed to.
