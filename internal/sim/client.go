@@ -159,7 +159,7 @@ func (c *client) finish() (some bool) {
 	some = c.untold || len(c.asked) > 0
 	for _, r := range c.asked {
 		c.world.Answers++
-		c.publish(r.reply, "")
+		c.answer(r)
 	}
 	c.asked = nil
 	c.told()
@@ -167,7 +167,18 @@ func (c *client) finish() (some bool) {
 	return some
 }
 
-func (c *client) publish(subj, reply string) {
+// answer sends the answer to r. Where the question was passed on from server
+// to server, it may have come faster than the interest in the answer, over
+// another connection: then the answer may be lost, as the question would have
+// been.
+func (c *client) answer(r request) {
+	m := c.publish(r.reply, "")
+	if c.world.sent[r.id].passed {
+		m.must = nil
+	}
+}
+
+func (c *client) publish(subj, reply string) *sent {
 	c.told()
 	w := c.world
 	w.Published++
@@ -187,6 +198,7 @@ func (c *client) publish(subj, reply string) {
 	if w.rnd.IntN(3) == 0 {
 		c.pub.FlushAll()
 	}
+	return m
 }
 
 // ask sends a request whose answer has to come.

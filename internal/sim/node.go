@@ -68,6 +68,9 @@ func (l *link) DeliverGroups(m *wire.Msg, _ *sublist.Sub, queues []string, b *su
 		return false
 	}
 	l.from.world.Rerouted++
+	if m := l.from.world.sent[number(m.Body)]; m != nil {
+		m.passed = true
+	}
 	e.out = routewire.AppendGroups(e.out, l.from.account.Name, m, queues)
 	return true
 }

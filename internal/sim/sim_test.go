@@ -69,7 +69,7 @@ func TestWorlds(t *testing.T) {
 		{Nodes: 5, Pool: 2, Lanes: true, Steps: 900, Breaks: true},
 	} {
 		t.Run(fmt.Sprintf("nodes=%d,pool=%d,lanes=%v,breaks=%v", o.Nodes, o.Pool, o.Lanes, o.Breaks), func(t *testing.T) {
-			from, to := uint64(1), uint64(150)
+			from, to := uint64(1), uint64(60)
 			if *seeds > 0 {
 				to = *seeds
 			}

@@ -47,7 +47,7 @@ type sent struct {
 	publisher *client
 	order     int // of its publisher's messages
 	subject   string
-	stable    bool // those that had to get it were known to all
+	passed    bool // from one server to the next, for a group
 	arrived   []int
 	plain     map[*sub]int
 	queues    map[string]int

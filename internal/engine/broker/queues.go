@@ -96,10 +96,7 @@ func (p *Publisher) deliverPeers(hit *sublist.Hit) (delivered int) {
 			delivered += p.offer(hit, queue, c.sub.Sink)
 		}
 	}
-	for i := range p.chosen {
-		p.chosen[i].sub = nil // it may end; the list of queues keeps its memory
-	}
-	p.chosen = p.chosen[:0]
+	p.forgetChosen()
 	return delivered
 }
 
@@ -151,7 +148,19 @@ func (p *Publisher) offerTo(s *sublist.Sub, hit *sublist.Hit, g *sublist.Group) 
 		return false
 	}
 	sink, ok := s.Sink.(sublist.PeerSink)
-	return ok && sink.DeliverQueues(&p.one[0], s, []string{g.Name}, &p.Batch)
+	if !ok || !sink.DeliverQueues(&p.one[0], s, []string{g.Name}, &p.Batch) {
+		return false
+	}
+	p.note(s, g.Name) // for the next group it has the message
+	return true
+}
+
+// forgetChosen ends a message. The lists of queues keep their memory.
+func (p *Publisher) forgetChosen() {
+	for i := range p.chosen {
+		p.chosen[i].sub = nil // it may end
+	}
+	p.chosen = p.chosen[:0]
 }
 
 func hasSink(subs []*sublist.Sub, sink sublist.Sink) bool {
@@ -175,6 +184,7 @@ func (p *Publisher) PublishQueues(m *wire.Msg, hit *sublist.Hit, queues [][]byte
 	for _, queue := range queues {
 		delivered += p.publishGroup(hit, queue, true)
 	}
+	p.forgetChosen()
 	return delivered
 }
 
@@ -186,6 +196,7 @@ func (p *Publisher) PublishGroups(m *wire.Msg, hit *sublist.Hit, queues [][]byte
 	for _, queue := range queues {
 		delivered += p.publishGroup(hit, queue, false)
 	}
+	p.forgetChosen()
 	return delivered
 }
 
