@@ -41,7 +41,7 @@ func (s *Server) compileCluster(opts *Options) (*route.Config, error) {
 			Host: o.Host, Port: o.Port, Headers: !opts.NoHeaderSupport, MaxPayload: opts.MaxPayload,
 			AuthRequired: o.Username != "", LNOC: true, LNOCU: true, LN: true, Dunlin: version.Dunlin,
 		},
-		User: o.Username, Password: o.Password, HandshakeTimeout: max(o.AuthTimeout, handshakeMin),
+		User: o.Username, Password: o.Password, AuthTimeout: o.AuthTimeout,
 		Compression: o.Compression.Mode, Thresholds: o.Compression.RTTThresholds,
 		PingInterval: o.PingInterval, MaxPingsOut: o.MaxPingsOut, MaxPayload: -1,
 	}

@@ -16,9 +16,6 @@ import (
 	"dunlin/internal/proto/sysapi"
 )
 
-// handshakeMin is the least time for the handshake of a route.
-const handshakeMin = 5 * time.Second
-
 var (
 	_ topology.Host = (*cluster)(nil)
 	_ route.Host    = (*cluster)(nil)

@@ -172,8 +172,8 @@ type unpacker struct {
 	begun  bool   // the stream has said that it is one
 }
 
-// errCorrupt begins every complaint about the stream.
-var errCorrupt = errors.New("the compressed stream is corrupt")
+// ErrCorrupt begins every complaint about a compressed stream.
+var ErrCorrupt = errors.New("the compressed stream is corrupt")
 
 // next decodes the first frame of u.packed to the end of in. used is its size,
 // 0 if it is not complete.
@@ -185,15 +185,15 @@ func (u *unpacker) next(in *inbound, at []byte) (used int, err error) {
 	kind, size := byte(head), int(head>>8)
 	switch {
 	case kind == frameStream && size != len(streamS2)-frameHeader:
-		return 0, fmt.Errorf("%w: its beginning has %d bytes", errCorrupt, size)
+		return 0, fmt.Errorf("%w: its beginning has %d bytes", ErrCorrupt, size)
 	case !u.begun && kind != frameStream:
-		return 0, fmt.Errorf("%w: it does not begin with a stream identifier", errCorrupt)
+		return 0, fmt.Errorf("%w: it does not begin with a stream identifier", ErrCorrupt)
 	case kind > frameUncompressed && kind <= frameUnskippable:
-		return 0, fmt.Errorf("%w: a frame of the unknown type 0x%02x", errCorrupt, kind)
+		return 0, fmt.Errorf("%w: a frame of the unknown type 0x%02x", ErrCorrupt, kind)
 	case kind == frameCompressed && size > frameSum+s2.MaxEncodedLen(unpackBlock),
 		kind == frameUncompressed && size > frameSum+unpackBlock,
 		kind <= frameUncompressed && size < frameSum:
-		return 0, fmt.Errorf("%w: a frame of %d bytes", errCorrupt, size)
+		return 0, fmt.Errorf("%w: a frame of %d bytes", ErrCorrupt, size)
 	}
 	if used = frameHeader + size; len(at) < used {
 		return 0, nil
@@ -202,7 +202,7 @@ func (u *unpacker) next(in *inbound, at []byte) (used int, err error) {
 	switch kind {
 	case frameStream:
 		if s := string(at[:used]); s != streamS2 && s != streamSnappy {
-			return 0, fmt.Errorf("%w: the stream identifier is %q", errCorrupt, body)
+			return 0, fmt.Errorf("%w: the stream identifier is %q", ErrCorrupt, body)
 		}
 		u.begun = true
 	case frameCompressed, frameUncompressed:
@@ -217,7 +217,7 @@ func (in *inbound) decode(kind byte, sum uint32, body []byte) error {
 	if kind == frameCompressed {
 		var err error
 		if size, err = s2.DecodedLen(body); err != nil || size > unpackBlock {
-			return fmt.Errorf("%w: a frame says that it decodes to %d bytes: %w", errCorrupt, size, err)
+			return fmt.Errorf("%w: a frame says that it decodes to %d bytes: %w", ErrCorrupt, size, err)
 		}
 	}
 	at := len(in.buf)
@@ -228,10 +228,10 @@ func (in *inbound) decode(kind byte, sum uint32, body []byte) error {
 	if kind == frameUncompressed {
 		copy(room, body)
 	} else if _, err := s2.Decode(room, body); err != nil {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if frameChecksum(room) != sum {
-		return fmt.Errorf("%w: the checksum does not fit", errCorrupt)
+		return fmt.Errorf("%w: the checksum does not fit", ErrCorrupt)
 	}
 	in.buf = in.buf[:at+size]
 	return nil

@@ -20,8 +20,8 @@ type Config struct {
 
 	// User and Password are asked of servers that connect, and given to those
 	// that are dialed by a URL without credentials; "" = none.
-	User, Password   string
-	HandshakeTimeout time.Duration // until a connection is registered
+	User, Password string
+	AuthTimeout    time.Duration // until CONNECT
 
 	TLS         *tls.Config // of the accepting side; nil = no TLS
 	ClientTLS   *tls.Config // of the dialing side

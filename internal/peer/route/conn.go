@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -59,6 +60,7 @@ type Conn struct {
 	remote    atomic.Pointer[routewire.Info] // what the other server said last of itself
 	reg       atomic.Pointer[mesh.Register]
 	toldHello atomic.Bool // CONNECT is out
+	welcome   atomic.Bool // it has shown its credentials
 	mode      atomic.Pointer[string]
 	inMsgs    atomic.Int64
 	inBytes   atomic.Int64
@@ -98,7 +100,12 @@ func (c *Conn) Run(context.Context) {
 	c.cfg = c.host.Config()
 	if c.greet() {
 		if err := c.ReadLoop(c, nil); !conn.Quiet(err) {
-			c.Close(sysapi.ReadError)
+			reason := sysapi.ReadError
+			if errors.Is(err, conn.ErrCorrupt) {
+				reason = sysapi.ProtocolViolation
+				c.log(slog.LevelError, err.Error())
+			}
+			c.Close(reason)
 			c.log(slog.LevelDebug, "Route read failed", "error", err)
 		}
 	}

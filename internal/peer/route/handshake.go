@@ -1,10 +1,12 @@
 package route
 
 import (
+	"crypto/rand"
 	"crypto/subtle"
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"reflect"
 	"time"
 
 	"dunlin/internal/base/tlsconf"
@@ -30,9 +32,16 @@ const (
 	lineAfter  = 64 << 10
 )
 
+// switchTimeout bounds what was sent before the compression begins.
+const switchTimeout = 5 * time.Second
+
+// nonceSize is that of the nonce in INFO, which nobody uses on routes.
+const nonceSize = 15
+
 // greet does what comes before the first operation; false if the connection
 // has ended.
 func (c *Conn) greet() bool {
+	c.nonce = rand.Text()[:nonceSize]
 	c.parser = routewire.Parser{MaxControlLine: lineBefore, MaxPayload: c.cfg.MaxPayload}
 	c.log(slog.LevelInfo, "Route connection created")
 	err := c.secure()
@@ -40,7 +49,9 @@ func (c *Conn) greet() bool {
 		c.log(slog.LevelError, "TLS route handshake error: "+err.Error())
 		c.Close(sysapi.TLSHandshakeError)
 	} else {
-		c.setTimer(c.cfg.HandshakeTimeout, c.expire)
+		if c.dial == nil {
+			c.setTimer(c.cfg.AuthTimeout, c.expire)
+		}
 	}
 	c.host.Opened(c, err)
 	return err == nil
@@ -76,10 +87,10 @@ func (c *Conn) secure() error {
 
 // expire is the timer of the handshake.
 func (c *Conn) expire() {
-	if c.reg.Load() != nil {
-		return
+	if c.welcome.Load() {
+		return // from here on the mesh has an eye on it
 	}
-	c.log(slog.LevelDebug, "The handshake was not complete in time")
+	c.log(slog.LevelDebug, "Authentication timeout")
 	c.End(sysapi.AuthenticationTimeout, wire.TextAuthTimeout)
 }
 
@@ -90,7 +101,7 @@ func (c *Conn) Hello(m *mesh.Send) {
 		out = routewire.AppendConnect(out, c.connectLine(m.Connect))
 	}
 	if m.Info != nil {
-		out = routewire.AppendInfo(out, c.infoLine(m.Info, c.modeSaid()))
+		out = routewire.AppendInfo(out, c.infoLine(m.Info, c.modeSaid(m.Info)))
 	}
 	if m.Ping {
 		c.pingsOut.Add(1)
@@ -119,6 +130,9 @@ func (c *Conn) infoLine(own *mesh.Info, compression string) *routewire.Info {
 	info.Nonce = c.nonce
 	info.Compression = compression
 	fill(&info, own)
+	if own.LameDuck { // says no more than that
+		info.Nonce, info.Compression = "", ""
+	}
 	return &info
 }
 
@@ -135,8 +149,8 @@ func fill(info *routewire.Info, own *mesh.Info) {
 
 // modeSaid is the mode of compression that INFO names: what was agreed on, or
 // before that what is configured.
-func (c *Conn) modeSaid() string {
-	if m := c.mode.Load(); m != nil {
+func (c *Conn) modeSaid(own *mesh.Info) string {
+	if m := c.mode.Load(); m != nil && (own.PoolSize > 0 || *m != modeNotSupported) {
 		return *m
 	}
 	return c.host.Config().Compression
@@ -163,6 +177,7 @@ func (c *Conn) connected(arg []byte) {
 		return
 	}
 	c.sawConnect = true
+	c.welcome.Store(true)
 	c.host.Connect(c, m)
 	c.stopped = c.stopped || c.ClosedFor() != sysapi.NotClosed
 }
@@ -186,11 +201,6 @@ func (c *Conn) info(arg []byte) {
 	}
 	switch c.stage {
 	case begun:
-		if c.dial == nil && !c.sawConnect {
-			c.log(slog.LevelError, "authentication error")
-			c.fail(sysapi.AuthenticationViolation, wire.TextAuthViolation)
-			return
-		}
 		mode := agree(c.cfg.Compression, info.Compression)
 		c.mode.Store(&mode)
 		if mode != modeOff && mode != modeNotSupported {
@@ -201,11 +211,16 @@ func (c *Conn) info(arg []byte) {
 	case switching:
 		c.introduced(info)
 	case known:
-		if r := c.remote.Load(); info.ServerID == r.ServerID {
+		before := c.remote.Load()
+		if info.ServerID == before.ServerID {
 			c.remote.Store(info)
 		}
 		c.host.Info(c, info)
+		if info.ServerID == before.ServerID && !reflect.DeepEqual(info.Export, before.Export) {
+			c.Retell(false) // it may take now what it did not
+		}
 	}
+	c.introduceNow()
 	c.stopped = c.stopped || c.ClosedFor() != sysapi.NotClosed
 }
 
@@ -226,7 +241,7 @@ func (c *Conn) compress(mode string, info *routewire.Info) {
 		}
 		c.Send(routewire.AppendInfo(out, line))
 	}
-	if err := c.Compress(levelOf(mode), c.cfg.HandshakeTimeout); err != nil {
+	if err := c.Compress(levelOf(mode), switchTimeout); err != nil {
 		c.log(slog.LevelError, err.Error())
 		c.fail(sysapi.ProtocolViolation, "")
 		return

@@ -26,50 +26,70 @@ func (c *Conn) Register(r mesh.Register) {
 	c.peer.describe(&r)
 	c.reg.Store(&r)
 	c.startPingTimer()
-	if !c.group.Go("interest", func(context.Context) { c.introduce(&r) }) {
+	if !c.group.Go("interest", func(context.Context) { c.introduce() }) {
 		c.Close(sysapi.ServerShutdown)
 	}
 }
 
 // introduce tells all interest, then lets messages go out.
-func (c *Conn) introduce(r *mesh.Register) {
-	c.Rewatch()
-	for {
-		c.tellMu.Lock()
-		some := false
-		for acc, w := range c.watches {
-			some = c.tellSome(acc, w) || some
-		}
-		if !some || c.ended {
-			c.introducing = false
-			if !c.ended {
-				c.peer.join(c, r.Slot)
-			}
-			c.tellMu.Unlock()
-			c.Flush()
-			return
-		}
-		c.tellMu.Unlock()
-		c.Flush()
+func (c *Conn) introduce() {
+	for !c.introduceSome() {
 		// All that waits is ours: one who reads slowly is waited for.
 		c.WaitDrained(c.ctx, c.limit.Load().Slow)
 	}
 }
 
+// introduceNow is introduce as far as that goes at once: a server that asks
+// with PING finds all there is before the PONG, unless it is much.
+func (c *Conn) introduceNow() {
+	for c.reg.Load() != nil && !c.introduceSome() {
+		if _, pending := c.Out(); pending > c.limit.Load().Watch {
+			return
+		}
+	}
+}
+
+// introduceSome tells some of it, and reports whether that was all.
+func (c *Conn) introduceSome() (done bool) {
+	defer c.Flush()
+	c.tellMu.Lock()
+	defer c.tellMu.Unlock()
+	if c.ended || !c.introducing {
+		return true
+	}
+	c.rewatch()
+	some := false
+	for acc, w := range c.watches {
+		some = c.tellSome(acc, w, false) || some
+	}
+	if some {
+		return false
+	}
+	c.introducing = false
+	c.peer.join(c, c.reg.Load().Slot)
+	return true
+}
+
 // Rewatch follows the accounts that the connection carries by now: accounts
 // come, and get connections of their own.
 func (c *Conn) Rewatch() {
-	r := c.reg.Load()
-	if r == nil {
-		return
-	}
-	list := c.host.Accounts()
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
-	if c.ended {
+	if c.reg.Load() == nil || c.ended || c.introducing {
 		return
 	}
-	for _, acc := range list {
+	c.rewatch()
+	for acc, w := range c.watches {
+		for c.tellSome(acc, w, false) { // until nothing is left
+		}
+	}
+	c.Flush()
+}
+
+// rewatch follows what the connection carries, and nothing else. Under tellMu.
+func (c *Conn) rewatch() {
+	r := c.reg.Load()
+	for _, acc := range c.host.Accounts() {
 		if acc.Interest == nil {
 			continue
 		}
@@ -109,7 +129,7 @@ func (c *Conn) Tell(acc *account.Account) {
 		return
 	}
 	told := false
-	for c.tellSome(acc, w) {
+	for c.tellSome(acc, w, false) {
 		told = true
 	}
 	c.tellMu.Unlock()
@@ -118,26 +138,27 @@ func (c *Conn) Tell(acc *account.Account) {
 	}
 }
 
-// Retell tells everything anew: what may be told has changed.
-func (c *Conn) Retell() {
+// Retell tells everything anew: what may be told has changed. With takeBack
+// also that of which it may be told no more.
+func (c *Conn) Retell(takeBack bool) {
 	c.tellMu.Lock()
+	defer c.tellMu.Unlock()
 	if c.introducing || c.ended {
-		c.tellMu.Unlock()
 		return
 	}
 	for acc, w := range c.watches {
 		w.cursor.Close()
 		w.cursor = acc.Interest.Watch(w.mask)
-		for c.tellSome(acc, w) { // until nothing is left
+		for c.tellSome(acc, w, takeBack) { // until nothing is left
 		}
 	}
-	c.tellMu.Unlock()
 	c.Flush()
 }
 
 // tellSome writes some of what has changed into the queue, and reports whether
-// there was anything. Under tellMu.
-func (c *Conn) tellSome(acc *account.Account, w *watch) bool {
+// there was anything. With takeBack what may not be told is taken back. Under
+// tellMu.
+func (c *Conn) tellSome(acc *account.Account, w *watch, takeBack bool) bool {
 	w.changes = w.cursor.Next(w.changes[:0])
 	if len(w.changes) == 0 {
 		return false
@@ -152,7 +173,9 @@ func (c *Conn) tellSome(acc *account.Account, w *watch) bool {
 		ch := &w.changes[i]
 		weight := int(ch.Weight)
 		if imports != nil && !imports.CanSubscribe([]byte(ch.Subject), []byte(ch.Queue)) {
-			weight = 0 // may have been told under other rules
+			if weight = 0; !takeBack {
+				continue
+			}
 		}
 		if c.Closing() {
 			break

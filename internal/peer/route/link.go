@@ -7,6 +7,7 @@ import (
 
 	"dunlin/internal/core/interest"
 	"dunlin/internal/core/sublist"
+	"dunlin/internal/proto/routewire"
 	"dunlin/internal/proto/wire"
 )
 
@@ -18,7 +19,7 @@ type Link struct {
 	conns atomic.Pointer[[interest.Lanes]*Conn]
 }
 
-var _ sublist.PeerSink = (*Link)(nil)
+var _ sublist.GroupSink = (*Link)(nil)
 
 // carrier is the connection for lane, nil if there is none.
 func (l *Link) carrier(lane uint8) *Conn {
@@ -28,11 +29,6 @@ func (l *Link) carrier(lane uint8) *Conn {
 	}
 	return conns[lane%interest.Lanes]
 }
-
-const (
-	verbRMsg = "RMSG "
-	verbHMsg = "HMSG "
-)
 
 // Deliver implements sublist.Sink.
 func (l *Link) Deliver(run []wire.Msg, _ *sublist.Sub, b *sublist.Batch) (taken int) {
@@ -47,7 +43,7 @@ func (l *Link) Deliver(run []wire.Msg, _ *sublist.Sub, b *sublist.Batch) (taken 
 			break
 		}
 		m := &run[i]
-		before := c.Reserve(len(verbRMsg) + len(name) + len(m.Subject) + len(m.Tail) + 2)
+		before := c.Reserve(routewire.MsgSize(name, m, nil))
 		after := c.appendMsg(before, name, m, nil)
 		taken++
 		c.CountOut(1, int64(len(m.Body)))
@@ -67,21 +63,34 @@ func (l *Link) Deliver(run []wire.Msg, _ *sublist.Sub, b *sublist.Batch) (taken 
 // DeliverQueues implements sublist.PeerSink.
 func (l *Link) DeliverQueues(m *wire.Msg, _ *sublist.Sub, queues []string, b *sublist.Batch) bool {
 	c := l.carrier(b.Lane)
+	return c != nil && l.deliverOne(c, m, queues, false, b)
+}
+
+// DeliverGroups implements sublist.GroupSink: only Dunlin can be asked for that.
+func (l *Link) DeliverGroups(m *wire.Msg, _ *sublist.Sub, queues []string, b *sublist.Batch) bool {
+	c := l.carrier(b.Lane)
 	if c == nil {
 		return false
 	}
+	info := c.remote.Load()
+	return info != nil && info.Dunlin != "" && l.deliverOne(c, m, queues, true, b)
+}
+
+func (l *Link) deliverOne(c *Conn, m *wire.Msg, queues []string, alone bool, b *sublist.Batch) bool {
 	name := l.nameOn(c)
-	size := len(verbRMsg) + len(name) + len(m.Subject) + len(m.Tail) + 4
-	for _, q := range queues {
-		size += len(q) + 1
-	}
+	size := routewire.MsgSize(name, m, queues)
 	c.Lock()
 	if c.Closing() {
 		c.Unlock()
 		return false
 	}
 	before := c.Reserve(size)
-	after := c.appendMsg(before, name, m, queues)
+	var after []byte
+	if alone {
+		after = routewire.AppendGroups(before, name, m, queues)
+	} else {
+		after = c.appendMsg(before, name, m, queues)
+	}
 	c.CountOut(1, int64(len(m.Body)))
 	full, over := c.Commit(after, len(after)-len(before))
 	if full || over || c.crowded(b) {
@@ -102,31 +111,10 @@ func (l *Link) nameOn(c *Conn) string {
 
 // appendMsg writes m for the groups in queues, or for plain interest alone.
 func (c *Conn) appendMsg(dst []byte, account string, m *wire.Msg, queues []string) []byte {
-	tail, headers := m.Tail, m.Header > 0
-	if headers && !c.peerHeaders {
+	if m.Header > 0 && !c.peerHeaders {
 		return c.appendStripped(dst, account, m, queues)
 	}
-	if headers {
-		dst = append(dst, verbHMsg...)
-	} else {
-		dst = append(dst, verbRMsg...)
-	}
-	if account != "" {
-		dst = append(append(dst, account...), ' ')
-	}
-	dst = append(append(dst, m.Subject...), ' ')
-	if len(queues) > 0 {
-		if len(m.Reply) > 0 {
-			dst = append(append(append(dst, '+', ' '), m.Reply...), ' ')
-			tail = tail[len(m.Reply)+1:]
-		} else {
-			dst = append(dst, '|', ' ')
-		}
-		for _, q := range queues {
-			dst = append(append(dst, q...), ' ')
-		}
-	}
-	return append(dst, tail...)
+	return routewire.AppendMsg(dst, account, m, queues)
 }
 
 // appendStripped writes m without its header, for an old server that knows none.

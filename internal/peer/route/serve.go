@@ -39,13 +39,6 @@ func (in *inbound) remove() {
 	}
 }
 
-// Verdicts on importing a subject, kept beside the cached match.
-const (
-	unjudged uint8 = iota
-	imported
-	refused
-)
-
 // Consume implements conn.Consumer: it is given what was read.
 func (c *Conn) Consume(buf []byte) (used, need int, ok bool) {
 	now := time.Now().UnixNano()
@@ -119,6 +112,10 @@ func (c *Conn) applyInterest() {
 
 func (c *Conn) broken(err error, at []byte) {
 	c.settle()
+	if c.dial == nil && !c.sawConnect {
+		c.intruder()
+		return
+	}
 	c.log(slog.LevelError, fmt.Sprintf("Router parser ERROR: %v, at %.64q", err, at))
 	var we *wire.Error
 	if !errors.As(err, &we) {
@@ -135,7 +132,17 @@ func (c *Conn) broken(err error, at []byte) {
 	c.fail(reason, we.Text)
 }
 
+// intruder ends a connection that does not begin as a server's.
+func (c *Conn) intruder() {
+	c.log(slog.LevelError, "authentication error")
+	c.fail(sysapi.AuthenticationViolation, wire.TextAuthViolation)
+}
+
 func (c *Conn) do(op routewire.Op) {
+	if c.dial == nil && !c.sawConnect && op != routewire.OpConnect && op != routewire.OpNone {
+		c.intruder()
+		return
+	}
 	if !c.confirmed && c.stage == known && !c.confirm(op) {
 		return
 	}
@@ -159,7 +166,7 @@ func (c *Conn) do(op routewire.Op) {
 		c.log(slog.LevelError, "Route Error '"+text+"'")
 		c.host.Failed(c, text)
 		c.fail(sysapi.ParseError, "")
-	case routewire.OpNone, routewire.OpOK: // nothing to do
+	case routewire.OpNone, routewire.OpOK, routewire.OpClient: // nothing to do
 	}
 }
 
@@ -171,6 +178,7 @@ func (c *Conn) confirm(op routewire.Op) bool {
 		c.confirmed = true
 		if c.dial != nil {
 			c.host.Confirmed(c)
+			c.introduceNow()
 		}
 		c.stopped = c.stopped || c.ClosedFor() != sysapi.NotClosed
 	}
@@ -238,24 +246,15 @@ func (c *Conn) message() {
 		p.Now = c.batch.now
 	}
 	hit := p.Lookup(m.Subject)
-	if c.cfg.Import != nil && !c.imports(hit, m.Subject) {
+	switch {
+	case c.parser.Alone:
+		p.PublishGroups(m, hit, c.parser.Queues)
 		return
-	}
-	if len(c.parser.Queues) > 0 {
+	case len(c.parser.Queues) > 0:
 		p.PublishQueues(m, hit, c.parser.Queues)
 		return
 	}
 	p.Publish(m, hit, true)
-}
-
-func (c *Conn) imports(hit *sublist.Hit, subj []byte) bool {
-	if hit.Verdict == unjudged {
-		hit.Verdict = imported
-		if !c.cfg.Import.CanSubscribe(subj, nil) {
-			hit.Verdict = refused
-		}
-	}
-	return hit.Verdict == imported
 }
 
 // interest notes what the other server wants.
@@ -266,7 +265,13 @@ func (c *Conn) interest(wants bool) {
 		c.unknownAccount()
 		return
 	}
-	if !subject.Wellformed(p.Subject) || wants && c.cfg.Export != nil && !c.cfg.Export.CanSubscribe(p.Subject, p.Queue) {
+	if !subject.Wellformed(p.Subject) {
+		if wants {
+			c.reply(wire.AppendErr(nil, "Invalid Subscription"))
+		}
+		return
+	}
+	if wants && c.cfg.Export != nil && !c.cfg.Export.CanSubscribe(p.Subject, p.Queue) {
 		return
 	}
 	r := in.remote
