@@ -10,10 +10,10 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
+.PHONY: help run serve build test test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
 
 ##@ Use it
-run: build ## start the server on port 4222 (PORT=…, ARGS="-m 8222 …")
+run: build ## start a cluster of three servers on ports 4222 to 4224 (PORT=…, ARGS="--demo …")
 	@if [ -t 1 ]; then b=$$(printf '\033[1m'); c=$$(printf '\033[36m'); n=$$(printf '\033[0m'); fi; \
 	printf '%s\n' \
 	  "$${b}Dunlin$$n at $${c}nats://localhost:$(PORT)$$n — stop it with Ctrl-C. A first try, in two other terminals:" \
@@ -21,6 +21,9 @@ run: build ## start the server on port 4222 (PORT=…, ARGS="-m 8222 …")
 	  "    $${c}$(urlvar)go run ./examples/subscriber$$n" \
 	  "    $${c}$(urlvar)go run ./examples/publisher$$n" \
 	  ""
+	@exec $(BINARY) dev --nodes 3 -p $(PORT) $(ARGS)
+
+serve: build ## start one server on port 4222, as in production (PORT=…, ARGS="-m 8222 …")
 	@exec $(BINARY) -p $(PORT) $(ARGS)
 
 build: ## build bin/dunlin
