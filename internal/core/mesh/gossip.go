@@ -20,7 +20,7 @@ func (m *Mesh) arrived(s *server, c *conn) {
 	}
 	switch {
 	case c.slot.Account != "":
-		if mode != GossipDisabled {
+		if mode != GossipDisabled || s.told && !s.introduce.set {
 			m.introduceAccount(s, c)
 		}
 	case s.told:
@@ -58,6 +58,16 @@ func (m *Mesh) introduce(s *server, about *conn) {
 	if len(bridge) > 0 {
 		f.To, f.GossipMode = bridge, GossipOverride
 		m.emit(f)
+	}
+}
+
+// introduceLate makes up for what was left to others to tell.
+func (m *Mesh) introduceLate(s *server) {
+	m.introduce(s, s.talk())
+	for _, c := range s.conns {
+		if c.slot.Account != "" {
+			m.introduceAccount(s, c)
+		}
 	}
 }
 

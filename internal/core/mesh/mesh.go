@@ -125,7 +125,7 @@ func (m *Mesh) Tick(now time.Time) []Effect {
 			}
 		}
 		if s.introduce.due(now) {
-			m.introduce(s, s.talk())
+			m.introduceLate(s)
 		}
 	}
 	return m.done()
