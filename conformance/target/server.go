@@ -17,7 +17,7 @@ import (
 )
 
 // readyWithin is how long a server may take to listen.
-const readyWithin = 10 * time.Second
+const readyWithin = 30 * time.Second
 
 // Config is how a server is started.
 type Config struct {
