@@ -29,6 +29,7 @@ type cluster struct {
 	shell  *topology.Shell
 	peers  route.Peers
 	cfg    atomic.Pointer[route.Config]
+	before atomic.Pointer[route.Config] // the last reload
 	limits atomic.Pointer[conn.Limits]
 	name   atomic.Pointer[string]
 	urls   atomic.Pointer[mesh.ClientURLs]
@@ -206,9 +207,8 @@ func (s *Server) reloadCluster(old, opts *Options) {
 	if c.shell == nil {
 		return
 	}
-	before := c.cfg.Load()
-	next := s.routeConfig(opts, before)
-	c.cfg.Store(next)
+	before := c.before.Load()
+	c.cfg.Store(s.routeConfig(opts, c.cfg.Load()))
 	c.rewatch()
 	c.shell.Call(func(m *mesh.Mesh, now time.Time) []mesh.Effect {
 		effects, err := m.Reload(now, s.meshOptions(opts))
@@ -219,7 +219,7 @@ func (s *Server) reloadCluster(old, opts *Options) {
 	})
 	if !samePermissions(&old.Cluster, &opts.Cluster) {
 		for _, r := range c.routes() {
-			r.End(closeReload, "") // both sides begin anew, by the new rules
+			r.Revise(before)
 		}
 	}
 }

@@ -18,10 +18,7 @@ import (
 	"dunlin/internal/proto/sysapi"
 )
 
-const (
-	closeShutdown = sysapi.ServerShutdown
-	closeReload   = sysapi.RouteRemoved
-)
+const closeShutdown = sysapi.ServerShutdown
 
 // routeProto is the level of the server protocol: message tracing.
 const routeProto = 3
@@ -88,7 +85,7 @@ func (s *Server) commitCluster(opts *Options, cfg *route.Config) {
 		policy = conn.PolicyClose
 	}
 	s.cluster.limits.Store(conn.NewLimits(opts.MaxPending*routePending, o.WriteDeadline, policy))
-	s.cluster.cfg.Store(cfg)
+	s.cluster.before.Store(s.cluster.cfg.Swap(cfg))
 }
 
 // routeConfig is cfg with the port that is really listened on.

@@ -61,6 +61,7 @@ type Conn struct {
 	reg       atomic.Pointer[mesh.Register]
 	toldHello atomic.Bool // CONNECT is out
 	welcome   atomic.Bool // it has shown its credentials
+	revised   atomic.Bool // what it may ask for has changed
 	mode      atomic.Pointer[string]
 	inMsgs    atomic.Int64
 	inBytes   atomic.Int64

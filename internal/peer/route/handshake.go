@@ -101,7 +101,11 @@ func (c *Conn) Hello(m *mesh.Send) {
 		out = routewire.AppendConnect(out, c.connectLine(m.Connect))
 	}
 	if m.Info != nil {
-		out = routewire.AppendInfo(out, c.infoLine(m.Info, c.modeSaid(m.Info)))
+		line := c.infoLine(m.Info, c.modeSaid(m.Info))
+		if m.Info.AccAddReqID != "" { // asks for one thing and says nothing else
+			line = &routewire.Info{PoolSize: line.PoolSize, Account: line.Account, AccAddReqID: line.AccAddReqID}
+		}
+		out = routewire.AppendInfo(out, line)
 	}
 	if m.Ping {
 		c.pingsOut.Add(1)
@@ -150,7 +154,7 @@ func fill(info *routewire.Info, own *mesh.Info) {
 // modeSaid is the mode of compression that INFO names: what was agreed on, or
 // before that what is configured.
 func (c *Conn) modeSaid(own *mesh.Info) string {
-	if m := c.mode.Load(); m != nil && (own.PoolSize > 0 || *m != modeNotSupported) {
+	if m := c.mode.Load(); m != nil && (*m != modeNotSupported || own.PoolSize > 0 && own.Account == "") {
 		return *m
 	}
 	return c.host.Config().Compression
@@ -217,7 +221,7 @@ func (c *Conn) info(arg []byte) {
 		}
 		c.host.Info(c, info)
 		if info.ServerID == before.ServerID && !reflect.DeepEqual(info.Export, before.Export) {
-			c.Retell(false) // it may take now what it did not
+			c.Retell(nil) // it may take now what it did not
 		}
 	}
 	c.introduceNow()

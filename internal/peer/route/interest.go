@@ -2,10 +2,13 @@ package route
 
 import (
 	"context"
+	"time"
 
 	"dunlin/internal/core/account"
 	"dunlin/internal/core/interest"
 	"dunlin/internal/core/mesh"
+	"dunlin/internal/core/perm"
+	"dunlin/internal/core/sublist"
 	"dunlin/internal/proto/routewire"
 	"dunlin/internal/proto/sysapi"
 )
@@ -60,7 +63,7 @@ func (c *Conn) introduceSome() (done bool) {
 	c.rewatch()
 	some := false
 	for acc, w := range c.watches {
-		some = c.tellSome(acc, w, false) || some
+		some = c.tellSome(acc, w, nil) || some
 	}
 	if some {
 		return false
@@ -80,7 +83,7 @@ func (c *Conn) Rewatch() {
 	}
 	c.rewatch()
 	for acc, w := range c.watches {
-		for c.tellSome(acc, w, false) { // until nothing is left
+		for c.tellSome(acc, w, nil) { // until nothing is left
 		}
 	}
 	c.Flush()
@@ -129,7 +132,7 @@ func (c *Conn) Tell(acc *account.Account) {
 		return
 	}
 	told := false
-	for c.tellSome(acc, w, false) {
+	for c.tellSome(acc, w, nil) {
 		told = true
 	}
 	c.tellMu.Unlock()
@@ -138,9 +141,9 @@ func (c *Conn) Tell(acc *account.Account) {
 	}
 }
 
-// Retell tells everything anew: what may be told has changed. With takeBack
-// also that of which it may be told no more.
-func (c *Conn) Retell(takeBack bool) {
+// Retell tells everything anew. If before is not nil, only what may be told now
+// and not by its rules, or the reverse.
+func (c *Conn) Retell(before *Config) {
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.introducing || c.ended {
@@ -149,16 +152,52 @@ func (c *Conn) Retell(takeBack bool) {
 	for acc, w := range c.watches {
 		w.cursor.Close()
 		w.cursor = acc.Interest.Watch(w.mask)
-		for c.tellSome(acc, w, takeBack) { // until nothing is left
+		for c.tellSome(acc, w, before) { // until nothing is left
 		}
 	}
 	c.Flush()
 }
 
+// Revise puts changed permissions in force: the other server hears of them and
+// answers, and what is wanted is told and taken by the new rules. before is what was
+// in force.
+func (c *Conn) Revise(before *Config) {
+	_, own := c.host.Own(c)
+	c.revised.Store(true)
+	c.pingsOut.Add(1)
+	c.pingSent.Store(time.Now().UnixNano())
+	line := c.infoLine(&own, "")
+	line.Nonce = ""
+	c.Send(append(routewire.AppendInfo(nil, line), "PING\r\n"...))
+	c.Retell(before)
+}
+
+// dropRefused takes out of the tables what the other server may not ask for any more.
+// Only the reader calls it.
+func (c *Conn) dropRefused() {
+	export := c.host.Config().Export
+	if export == nil {
+		return
+	}
+	for _, p := range c.parts() {
+		var gone []*sublist.Sub
+		p.r.All(func(s *sublist.Sub) bool {
+			if !export.CanSubscribe([]byte(s.Subject()), []byte(s.Queue())) {
+				gone = append(gone, s)
+			}
+			return true
+		})
+		for _, s := range gone {
+			p.r.Remove([]byte(s.Subject()), []byte(s.Queue()))
+		}
+		p.r.Apply()
+	}
+}
+
 // tellSome writes some of what has changed into the queue, and reports whether
-// there was anything. With takeBack what may not be told is taken back. Under
-// tellMu.
-func (c *Conn) tellSome(acc *account.Account, w *watch, takeBack bool) bool {
+// there was anything. If before is not nil, it tells what differs from its rules.
+// Under tellMu.
+func (c *Conn) tellSome(acc *account.Account, w *watch, before *Config) bool {
 	w.changes = w.cursor.Next(w.changes[:0])
 	if len(w.changes) == 0 {
 		return false
@@ -172,10 +211,12 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, takeBack bool) bool {
 	for i := range w.changes {
 		ch := &w.changes[i]
 		weight := int(ch.Weight)
-		if imports != nil && !imports.CanSubscribe([]byte(ch.Subject), []byte(ch.Queue)) {
-			if weight = 0; !takeBack {
-				continue
-			}
+		may := mayTell(imports, ch)
+		if !may && before == nil || before != nil && may == mayTell(before.Import, ch) {
+			continue
+		}
+		if !may {
+			weight = 0
 		}
 		if c.Closing() {
 			break
@@ -195,6 +236,10 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, takeBack bool) bool {
 		w.changes = nil
 	}
 	return true
+}
+
+func mayTell(imports *perm.Set, ch *interest.Change) bool {
+	return imports == nil || imports.CanSubscribe([]byte(ch.Subject), []byte(ch.Queue))
 }
 
 // Forward tells the other server of a third one, about which info is what it

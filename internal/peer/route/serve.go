@@ -45,6 +45,9 @@ func (c *Conn) Consume(buf []byte) (used, need int, ok bool) {
 	c.batch.now = now
 	c.lastIn.Store(now)
 	c.cfg = c.host.Config()
+	if c.revised.Swap(false) {
+		c.dropRefused()
+	}
 	before := c.stage
 	for used < len(buf) && !c.stopped {
 		op, n, err := c.parser.Next(buf[used:])
@@ -112,7 +115,7 @@ func (c *Conn) applyInterest() {
 
 func (c *Conn) broken(err error, at []byte) {
 	c.settle()
-	if c.dial == nil && !c.sawConnect {
+	if c.dial == nil && !c.sawConnect && err != error(wire.ErrControlLine) {
 		c.intruder()
 		return
 	}

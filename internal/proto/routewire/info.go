@@ -17,7 +17,7 @@ type Info struct {
 	Version        string    `json:"version"`
 	Proto          int       `json:"proto"`
 	GitCommit      string    `json:"git_commit,omitempty"`
-	Go             string    `json:"go,omitempty"`
+	Go             string    `json:"go"`
 	Host           string    `json:"host"`
 	Port           int       `json:"port"`
 	Headers        bool      `json:"headers"`

@@ -153,7 +153,7 @@ func TestInfoAndConnect(t *testing.T) {
 		Cluster: "C", ConnectURLs: []string{"a:1"}, Compression: "off", LNOC: true, LNOCU: true, LN: true, PoolSize: 3, Account: "$SYS",
 	}
 	line := string(AppendInfo(nil, info))
-	want := `INFO {"server_id":"N1","server_name":"S1","version":"2.15.2","proto":3,"host":"h","port":1,"headers":true,"max_payload":5,"ip":"nats-route://h:1/","cluster":"C","connect_urls":["a:1"],"compression":"off","lnoc":true,"lnocu":true,"ln":true,"route_pool_size":3,"route_account":"$SYS"}` + " \r\n"
+	want := `INFO {"server_id":"N1","server_name":"S1","version":"2.15.2","proto":3,"go":"","host":"h","port":1,"headers":true,"max_payload":5,"ip":"nats-route://h:1/","cluster":"C","connect_urls":["a:1"],"compression":"off","lnoc":true,"lnocu":true,"ln":true,"route_pool_size":3,"route_account":"$SYS"}` + " \r\n"
 	if line != want {
 		t.Errorf("INFO\n got %s\nwant %s", line, want)
 	}
