@@ -119,8 +119,10 @@ func (c *Cursor) Next(dst []Change) []Change {
 			dst = c.catchUp(dst, at, s)
 		case ended:
 		default:
-			for i := range s.since(pos) {
-				dst = c.appendRecord(dst, &s.log[pos-s.begin+uint64(i)])
+			list := s.since(pos)
+			dst = slices.Grow(dst, min(len(list), logTrim))
+			for i := range list {
+				dst = c.appendRecord(dst, &list[i])
 			}
 		}
 		c.passed(at, s)
@@ -145,20 +147,21 @@ func (c *Cursor) passed(at int, s *shard) {
 
 // whole tells of all keys in s. Under its lock.
 func (c *Cursor) whole(dst []Change, s *shard) []Change {
-	dst = slices.Grow(dst, len(s.counts))
-	for key, e := range s.counts {
+	dst = slices.Grow(dst, s.counts.used)
+	for i := range s.counts.slots {
+		e := &s.counts.slots[i]
 		if n := e.in(c.mask); n > 0 {
-			dst = append(dst, change(key, n))
+			dst = append(dst, change(e.key, n))
 		}
 	}
 	return dst
 }
 
 func (c *Cursor) appendRecord(dst []Change, r *record) []Change {
-	if c.mask>>r.after.lane&1 == 0 {
+	if c.mask>>r.lane&1 == 0 {
 		return dst
 	}
-	after := r.after.in(c.mask)
+	after := r.after(c.mask)
 	if before := after - int32(r.delta); !r.queue && before > 0 && after > 0 {
 		return dst
 	}
@@ -175,7 +178,8 @@ func (c *Cursor) catchUp(dst []Change, at int, s *shard) []Change {
 	b.add(s, c.mask)
 	dst = slices.Grow(dst, len(b.net))
 	for key, net := range b.net {
-		after := s.counts[key].in(c.mask)
+		_, tag := hashOf(bytesOf(key))
+		after := s.counts.find(tag, bytesOf(key)).in(c.mask)
 		ch := change(key, after)
 		if before := after - net; ch.Queue == "" && before > 0 && after > 0 {
 			continue
@@ -217,9 +221,10 @@ func (c *Cursor) oldest(at int, s *shard) uint64 {
 
 // add sums up what s has logged since. Under the lock of s.
 func (b *backlog) add(s *shard, mask uint16) {
-	for i := range s.since(b.next) {
-		r := &s.log[b.next-s.begin+uint64(i)]
-		if mask>>r.after.lane&1 == 0 {
+	list := s.since(b.next)
+	for i := range list {
+		r := &list[i]
+		if mask>>r.lane&1 == 0 {
 			continue
 		}
 		if n := b.net[r.key] + int32(r.delta); n != 0 {

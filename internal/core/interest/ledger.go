@@ -1,8 +1,6 @@
 package interest
 
 import (
-	"hash/maphash"
-	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,8 +23,6 @@ const (
 	logMax = 1 << 12
 )
 
-var seed = maphash.MakeSeed()
-
 // Ledger counts the subscriptions of one account. The zero value is empty and
 // ready.
 type Ledger struct {
@@ -39,48 +35,23 @@ type Ledger struct {
 // a blank in it.
 type shard struct {
 	mu     sync.Mutex
-	counts map[string]entry
-	most   int      // keys that counts has had room for
+	counts table
 	log    []record // changes that some cursor has not read
 	begin  uint64   // number of the first record in log; records are numbered for ever
 }
 
-// entry is the count of one key. Most keys belong to one lane.
-type entry struct {
-	more *[Lanes]int32 // by lane, nil while there is but one
-	n    int32         // of all lanes
-	lane uint8
-}
-
-// in is the count of the lanes in mask.
-func (e entry) in(mask uint16) (total int32) {
-	if e.more == nil {
-		if mask>>e.lane&1 == 0 {
-			return 0
-		}
-		return e.n
-	}
-	if mask == AllLanes {
-		return e.n
-	}
-	for l, c := range e.more {
-		if mask>>l&1 != 0 {
-			total += c
-		}
-	}
-	return total
-}
-
-// has reports whether anything is counted in lane.
-func (e entry) has(lane uint8) bool { return e.in(1<<lane) > 0 }
-
 // record is one change of a count.
 type record struct {
 	key   string
-	after entry // its more is a copy, its lane the one that has changed
+	more  *[Lanes]int32 // after the change, a copy; nil: n in lane, nothing in others
+	n     int32
 	delta int8
+	lane  uint8
 	queue bool
 }
+
+// after is the count of the lanes in mask after the change.
+func (r *record) after(mask uint16) int32 { return sum(r.more, r.n, r.lane, mask) }
 
 // Add counts one more subscription to subject, in the queue group queue unless
 // that is empty, by a client of lane. The strings are kept.
@@ -95,71 +66,29 @@ const keyRoom = 128
 func (l *Ledger) change(subject, queue string, lane uint8, delta int8) {
 	lane %= Lanes
 	if queue == "" {
-		at := int(maphash.String(seed, subject) % shards)
-		s := &l.shards[at]
-		s.mu.Lock()
-		s.apply(l, at, subject, lane, delta)
-		s.mu.Unlock()
+		l.count(bytesOf(subject), subject, lane, delta)
 		return
 	}
 	var room [keyRoom]byte
-	key := append(append(append(room[:0], subject...), ' '), queue...)
-	at := int(maphash.Bytes(seed, key) % shards)
+	l.count(append(append(append(room[:0], subject...), ' '), queue...), "", lane, delta)
+}
+
+// count changes the count of view. key is the same if that may be kept, else "".
+func (l *Ledger) count(view []byte, key string, lane uint8, delta int8) {
+	at, tag := hashOf(view)
 	s := &l.shards[at]
 	s.mu.Lock()
-	s.apply(l, at, string(key), lane, delta)
+	if now, ok := s.counts.count(tag, view, key, lane, delta); ok {
+		if cursors := l.cursors.Load(); cursors != nil {
+			s.report(at, &now, lane, delta, *cursors)
+		}
+	}
 	s.mu.Unlock()
 }
 
-// apply changes the count of key. Under the lock.
-func (s *shard) apply(l *Ledger, at int, key string, lane uint8, delta int8) {
-	e := s.counts[key]
-	switch {
-	case delta < 0 && !e.has(lane):
-		return // Remove without Add
-	case e.n == 0:
-		e.lane = lane
-	case e.more == nil && lane != e.lane:
-		e.more = new([Lanes]int32)
-		e.more[e.lane] = e.n
-	}
-	if e.more != nil {
-		e.more[lane] += int32(delta)
-	}
-	e.n += int32(delta)
-	s.set(key, e)
-	if cursors := l.cursors.Load(); cursors != nil {
-		s.report(at, key, e, lane, delta, *cursors)
-	}
-}
-
-// shrinkFrom is the number of keys from which on a shard gives memory back.
-const shrinkFrom = 256
-
-// set keeps e for key. Under the lock.
-func (s *shard) set(key string, e entry) {
-	if e.n > 0 {
-		if s.counts == nil {
-			s.counts = make(map[string]entry)
-		}
-		s.counts[key] = e
-		s.most = max(s.most, len(s.counts))
-		return
-	}
-	delete(s.counts, key)
-	// A map keeps the memory of its largest time.
-	if n := len(s.counts); n == 0 {
-		s.counts, s.most = nil, 0
-	} else if s.most >= shrinkFrom && n < s.most/8 {
-		smaller := make(map[string]entry, n)
-		maps.Copy(smaller, s.counts)
-		s.counts, s.most = smaller, n
-	}
-}
-
-// report logs that key has changed to e, for the cursors that look at lane.
-// Under the lock.
-func (s *shard) report(at int, key string, e entry, lane uint8, delta int8, cursors []*Cursor) {
+// report logs that a count has changed to now, for the cursors that look at
+// lane. Under the lock.
+func (s *shard) report(at int, now *slot, lane uint8, delta int8, cursors []*Cursor) {
 	some := false
 	for _, c := range cursors {
 		if c.mask>>lane&1 != 0 {
@@ -170,10 +99,10 @@ func (s *shard) report(at int, key string, e entry, lane uint8, delta int8, curs
 	if !some {
 		return
 	}
-	r := record{key: key, after: e, delta: delta, queue: strings.IndexByte(key, ' ') >= 0}
-	if r.after.lane = lane; e.more != nil {
-		now := *e.more
-		r.after.more = &now
+	r := record{key: now.key, n: now.n, delta: delta, lane: lane, queue: strings.IndexByte(now.key, ' ') >= 0}
+	if now.more != nil {
+		counts := *now.more
+		r.more = &counts
 	}
 	if s.log == nil {
 		s.log = *spare.Get().(*[]record)
