@@ -139,7 +139,7 @@ func (c *cluster) replace(i int, kind byte) {
 }
 
 // away are complaints about servers that are not there: true, and no fault.
-var away = regexp.MustCompile(`Error trying to connect to route|connection refused|connection reset by peer|broken pipe`)
+var away = regexp.MustCompile(`Error trying to connect to route|connection refused|connection reset by peer|broken pipe|TLS route handshake error: EOF`)
 
 // blame fails the test for what a node's log should not hold.
 func (c *cluster) blame(i int) {
