@@ -140,26 +140,43 @@ func (c *Client) dropSubs() {
 		return
 	}
 	c.dropFrom(acc)
-	c.tell(acc)
 }
+
+// dropStep is how many subscriptions end between two looks of the routes:
+// changes of interest that nobody has read take memory.
+const dropStep = 1024
 
 func (c *Client) dropFrom(acc *account.Account) {
 	c.subsMu.Lock()
-	defer c.subsMu.Unlock()
-	if c.own.Len() == 0 {
-		return
-	}
+	all := make([]*sublist.Sub, 0, c.own.Len())
 	c.Lock()
-	c.own.All(func(s *sublist.Sub) bool { s.Gone = true; return true })
-	c.Unlock()
 	c.own.All(func(s *sublist.Sub) bool {
-		if acc.Subs.Remove(s) {
-			c.count(acc, s, false)
-		}
+		s.Gone = true
+		all = append(all, s)
 		return true
 	})
+	c.Unlock()
+	c.subsMu.Unlock()
+	if len(all) == 0 {
+		c.tell(acc) // of what has ended before, perhaps
+		return
+	}
+	for len(all) > 0 {
+		some := all[:min(len(all), dropStep)]
+		all = all[len(some):]
+		c.subsMu.Lock()
+		for _, s := range some {
+			if acc.Subs.Remove(s) {
+				c.count(acc, s, false)
+			}
+		}
+		c.subsMu.Unlock()
+		c.tell(acc)
+	}
+	c.subsMu.Lock()
 	c.own.Reset()
 	c.subs.Store(0)
+	c.subsMu.Unlock()
 }
 
 // revoke ends the subscriptions that perms do not allow and returns them. Under
