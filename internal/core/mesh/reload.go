@@ -30,6 +30,11 @@ func (m *Mesh) Reload(now time.Time, opts Options) ([]Effect, error) {
 	m.opts = opts.clone()
 	m.reloadRoutes(&old)
 	if max(m.opts.PoolSize, 0) != max(old.PoolSize, 0) {
+		for _, c := range slices.Clone(m.pending) {
+			if c.greeted || !c.dialed { // has been told the former size
+				m.close(c, sysapi.RouteRemoved, "", slog.LevelDebug, "The pool size has changed")
+			}
+		}
 		for _, s := range slices.Clone(m.servers) {
 			m.closeServer(s, nil, sysapi.RouteRemoved, "", "The pool size has changed")
 			m.again(s)
