@@ -52,7 +52,11 @@ func startProfile(base, dir, name string, l load.Spec) *profile {
 	p.prefix = filepath.Join(dir, strings.NewReplacer(" ", "-", "(", "", ")", "").Replace(name))
 	go func() { // finish waits for it
 		errs := []error{os.MkdirAll(dir, 0o755), p.fetch("allocs", "allocs-before.pprof")}
-		seconds := max(int((l.Warmup+l.Duration)/time.Second), 1)
+		long := l.Warmup + l.Duration
+		if l.Stall || l.ChurnLater {
+			long += l.Duration // the second stretch is what such a row is about
+		}
+		seconds := max(int(long/time.Second), 1)
 		errs = append(errs, p.fetch(fmt.Sprintf("profile?seconds=%d", seconds), "cpu.pprof"))
 		p.done <- errs
 	}()
