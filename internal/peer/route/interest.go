@@ -54,16 +54,17 @@ func (c *Conn) introduceNow() {
 
 // introduceSome tells some of it, and reports whether that was all.
 func (c *Conn) introduceSome() (done bool) {
+	accounts, rules := c.host.Accounts(), c.rules(nil)
 	defer c.Flush()
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.ended || !c.introducing {
 		return true
 	}
-	c.rewatch()
+	c.rewatch(accounts)
 	some := false
 	for acc, w := range c.watches {
-		some = c.tellSome(acc, w, nil) || some
+		some = c.tellSome(acc, w, rules) || some
 	}
 	if some {
 		return false
@@ -76,23 +77,24 @@ func (c *Conn) introduceSome() (done bool) {
 // Rewatch follows the accounts that the connection carries by now: accounts
 // come, and get connections of their own.
 func (c *Conn) Rewatch() {
+	accounts, rules := c.host.Accounts(), c.rules(nil)
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.reg.Load() == nil || c.ended || c.introducing {
 		return
 	}
-	c.rewatch()
+	c.rewatch(accounts)
 	for acc, w := range c.watches {
-		for c.tellSome(acc, w, nil) { // until nothing is left
+		for c.tellSome(acc, w, rules) { // until nothing is left
 		}
 	}
 	c.Flush()
 }
 
 // rewatch follows what the connection carries, and nothing else. Under tellMu.
-func (c *Conn) rewatch() {
+func (c *Conn) rewatch(accounts []*account.Account) {
 	r := c.reg.Load()
-	for _, acc := range c.host.Accounts() {
+	for _, acc := range accounts {
 		if acc.Interest == nil {
 			continue
 		}
@@ -125,6 +127,7 @@ func (c *Conn) forgetInterest() {
 // Tell tells the other server what has changed in acc. When it returns, that
 // is in the queue, before anything that is published from then on.
 func (c *Conn) Tell(acc *account.Account) {
+	rules := c.rules(nil)
 	c.tellMu.Lock()
 	w := c.watches[acc]
 	if w == nil || c.introducing || c.ended {
@@ -132,7 +135,7 @@ func (c *Conn) Tell(acc *account.Account) {
 		return
 	}
 	told := false
-	for c.tellSome(acc, w, nil) {
+	for c.tellSome(acc, w, rules) {
 		told = true
 	}
 	c.tellMu.Unlock()
@@ -144,6 +147,7 @@ func (c *Conn) Tell(acc *account.Account) {
 // Retell tells everything anew. If before is not nil, only what may be told now
 // and not by its rules, or the reverse.
 func (c *Conn) Retell(before *Config) {
+	rules := c.rules(before)
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.introducing || c.ended {
@@ -152,7 +156,7 @@ func (c *Conn) Retell(before *Config) {
 	for acc, w := range c.watches {
 		w.cursor.Close()
 		w.cursor = acc.Interest.Watch(w.mask)
-		for c.tellSome(acc, w, before) { // until nothing is left
+		for c.tellSome(acc, w, rules) { // until nothing is left
 		}
 	}
 	c.Flush()
@@ -195,9 +199,8 @@ func (c *Conn) dropRefused() {
 }
 
 // tellSome writes some of what has changed into the queue, and reports whether
-// there was anything. If before is not nil, it tells what differs from its rules.
-// Under tellMu.
-func (c *Conn) tellSome(acc *account.Account, w *watch, before *Config) bool {
+// there was anything. Under tellMu.
+func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 	w.changes = w.cursor.Next(w.changes[:0])
 	if len(w.changes) == 0 {
 		return false
@@ -206,17 +209,18 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, before *Config) bool {
 	if c.own {
 		name = ""
 	}
-	imports := c.host.Config().Import
 	c.Lock()
 	for i := range w.changes {
 		ch := &w.changes[i]
 		weight := int(ch.Weight)
-		may := mayTell(imports, ch)
-		if !may && before == nil || before != nil && may == mayTell(before.Import, ch) {
-			continue
-		}
-		if !may {
-			weight = 0
+		if !rules.none {
+			may, tell := rules.judge(ch)
+			if !tell {
+				continue
+			}
+			if !may {
+				weight = 0
+			}
 		}
 		if c.Closing() {
 			break
@@ -236,6 +240,33 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, before *Config) bool {
 		w.changes = nil
 	}
 	return true
+}
+
+// rules are what may be told.
+type rules struct {
+	now, before *perm.Set // nil = everything
+	changed     bool      // only what now and before differ in is to be told
+	none        bool      // everything is to be told
+}
+
+// rules in force; before is what was, if that is known and matters.
+func (c *Conn) rules(before *Config) rules {
+	r := rules{now: c.host.Config().Import, changed: before != nil}
+	if before != nil {
+		r.before = before.Import
+	}
+	r.none = r.now == nil && !r.changed
+	return r
+}
+
+// judge reports whether ch may be known to the other server, and whether that
+// is to be told.
+func (r rules) judge(ch *interest.Change) (may, tell bool) {
+	may = mayTell(r.now, ch)
+	if r.changed {
+		return may, may != mayTell(r.before, ch)
+	}
+	return may, may
 }
 
 func mayTell(imports *perm.Set, ch *interest.Change) bool {
