@@ -3,14 +3,21 @@ package soak
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"time"
 )
 
-// patience is how long a client waits for the server before it complains.
-const patience = 30 * time.Second
+// patience is how long a client waits for the server before it complains. A long
+// soak shares its machine with others, who may take it for a while.
+func patience() time.Duration {
+	if *length >= time.Minute {
+		return 5 * time.Minute
+	}
+	return 30 * time.Second
+}
 
 // client is a connection that speaks just enough of the protocol.
 type client struct {
@@ -19,15 +26,19 @@ type client struct {
 }
 
 func dial(addr string) (*client, error) {
-	nc, err := net.DialTimeout("tcp", addr, patience)
+	nc, err := net.DialTimeout("tcp", addr, patience())
 	if err != nil {
 		return nil, err
 	}
 	c := &client{nc, bufio.NewReaderSize(nc, 4096)}
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return nil, err
+	err = c.SetDeadline(time.Now().Add(patience()))
+	if err == nil {
+		err = c.send("CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true,\"protocol\":1}\r\n")
 	}
-	return c, c.send("CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true,\"protocol\":1}\r\n")
+	if err != nil {
+		return nil, errors.Join(err, nc.Close()) // else the server would wait for it to go
+	}
+	return c, nil
 }
 
 func (c *client) send(format string, args ...any) error {
@@ -44,7 +55,7 @@ type message struct {
 // next reads on to a message or a PONG and answers the server's PINGs.
 func (c *client) next() (message, error) {
 	for {
-		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(patience())); err != nil {
 			return message{}, err
 		}
 		line, err := c.in.ReadSlice('\n')

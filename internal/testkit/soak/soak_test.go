@@ -79,7 +79,7 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Shutdown()
-	if !s.ReadyForConnections(patience) {
+	if !s.ReadyForConnections(patience()) {
 		t.Fatal("the server does not get ready")
 	}
 
@@ -192,10 +192,10 @@ func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !done(); <-tick.C {
+	for deadline := time.Now().Add(patience()); !done(); <-tick.C {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
-			t.Errorf("waited %v in vain for %s\n%s", patience, what, stacks[:runtime.Stack(stacks, true)])
+			t.Errorf("waited %v in vain for %s\n%s", patience(), what, stacks[:runtime.Stack(stacks, true)])
 			return
 		}
 	}

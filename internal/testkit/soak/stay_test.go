@@ -60,7 +60,7 @@ func (l *ledger) missing() int64 {
 // which is all the pacing there is.
 const batch = 20
 
-// publish sends numbered messages until stop.
+// publish sends numbered messages until stop, a batch at least.
 func (r *run) publish(l *ledger) error {
 	c, err := dial(r.addr)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *run) publish(l *ledger) error {
 	}
 	defer c.Close()
 	var out bytes.Buffer
-	for r.publishing() {
+	for more := true; more; more = r.publishing() {
 		out.Reset()
 		first := l.sent.Load()
 		for n := first; n < first+batch; n++ {
@@ -149,7 +149,7 @@ func (r *run) request(subject, inbox string) error {
 	if err := c.send("SUB %s.* 1\r\n", inbox); err != nil {
 		return err
 	}
-	for n := 0; r.publishing(); n++ {
+	for n := 0; n == 0 || r.publishing(); n++ {
 		question := strconv.Itoa(n)
 		if err := c.send("PUB %s %s.%d %d\r\n%s\r\n", subject, inbox, n, len(question), question); err != nil {
 			return err
