@@ -57,6 +57,8 @@ func newClient(w *World, n *node, id int) *client {
 // act does one of the things that clients do.
 func (c *client) act() {
 	switch n := c.world.rnd.IntN(10); {
+	case c.world.Quiet && n >= 5:
+		c.told()
 	case n < 3:
 		c.subscribe(c.world.pattern(), c.world.queue())
 	case n < 5 && !c.stays:
