@@ -68,7 +68,7 @@ soak: ## clients that come, talk and die at random for SOAKTIME (20m); nothing m
 bench: ## measure against nats-server side by side, and renew the table in bench/README.md (half an hour)
 	cd bench && $(GO) run . -update-readme
 
-bench-cluster: ## the same for clusters of three nodes, pure and mixed (half an hour)
+bench-cluster: ## the same for clusters of three nodes, pure and mixed (a quarter of an hour)
 	cd bench && $(GO) run . -set cluster -update-readme
 
 bench-scaling: ## what a message and a subscription cost on 1, 2, 3, 5 and 9 nodes (a quarter of an hour)

@@ -215,7 +215,9 @@ func panel(b *strings.Builder, left, top float64, name string, all []curve) {
 			continue
 		}
 		i := slices.Index(servers, c.server)
-		text(b, left, top+12, "value", "", c.title+", a "+c.family.unit)
+		if i == 0 {
+			text(b, left, top+12, "value", "", c.title+", a "+c.family.unit)
+		}
 		if !math.IsNaN(c.fit.Slope) {
 			var points []string
 			for n := 1.0; n <= panelMost; n += 0.25 {

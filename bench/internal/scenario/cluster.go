@@ -54,7 +54,7 @@ func clusterMessaging() []Row {
 func clusterInterest() []Row {
 	return []Row{
 		{
-			Name: "interest-300k", Title: "300,000 subscriptions until all nodes know the last", Unit: "subscription",
+			Name: "interest-300k", Title: "300,000 subscriptions known everywhere", Unit: "subscription",
 			Nodes: clusterNodes, Rounds: 3,
 			Load:   load.Spec{Kind: load.Interest, Count: 300_000},
 			Checks: []Check{peer(Time, 8), peer(CPU, 8), peer(RSS, 4)},
@@ -127,7 +127,7 @@ func scaling() []Row {
 	}
 	for _, n := range ScalingNodes {
 		add(n, Row{
-			Name: "interest", Title: "100,000 subscriptions, until all know the last", Unit: "subscription", Rounds: 3,
+			Name: "interest", Title: "100,000 subscriptions known everywhere", Unit: "subscription", Rounds: 3,
 			Load: load.Spec{Kind: load.Interest, Count: 100_000},
 		})
 	}
