@@ -114,13 +114,13 @@ func (c *cluster) Connect(r *route.Conn, m *routewire.Connect) {
 
 // Info implements route.Host.
 func (c *cluster) Info(r *route.Conn, info *routewire.Info) {
+	told := meshInfo(info)
 	if own := r.Remote(); info.IP == "" && own != nil && own.ServerID == info.ServerID && info.Port > 0 {
 		// It does not say where it is reached: where it speaks from, then.
 		if host, _, err := net.SplitHostPort(r.Address()); err == nil {
-			info.IP = "nats-route://" + net.JoinHostPort(host, strconv.Itoa(info.Port)) + "/"
+			told.IP = "nats-route://" + net.JoinHostPort(host, strconv.Itoa(info.Port)) + "/"
 		}
 	}
-	told := meshInfo(info)
 	c.event(r, func(ms *mesh.Mesh, now time.Time, id mesh.ConnID) []mesh.Effect { return ms.Info(now, id, told) })
 }
 

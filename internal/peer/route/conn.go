@@ -13,6 +13,7 @@ import (
 
 	"dunlin/internal/base/task"
 	"dunlin/internal/core/account"
+	"dunlin/internal/core/interest"
 	"dunlin/internal/core/mesh"
 	"dunlin/internal/peer/conn"
 	"dunlin/internal/proto/routewire"
@@ -77,6 +78,7 @@ type Conn struct {
 	introducing bool // a goroutine tells everything; others need not
 	ended       bool
 	watches     map[*account.Account]*watch
+	changes     []interest.Change // memory of tellSome
 }
 
 // New makes a route of nc. dial is nil for a connection that was accepted; at

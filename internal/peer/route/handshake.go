@@ -35,6 +35,10 @@ const (
 // switchTimeout bounds what was sent before the compression begins.
 const switchTimeout = 5 * time.Second
 
+// dialedTimeout bounds the handshake of a connection that was dialed, also of one
+// that the mesh has given up meanwhile.
+const dialedTimeout = 10 * time.Second
+
 // nonceSize is that of the nonce in INFO, which nobody uses on routes.
 const nonceSize = 15
 
@@ -49,9 +53,11 @@ func (c *Conn) greet() bool {
 		c.log(slog.LevelError, "TLS route handshake error: "+err.Error())
 		c.Close(sysapi.TLSHandshakeError)
 	} else {
-		if c.dial == nil {
-			c.setTimer(c.cfg.AuthTimeout, c.expire)
+		wait := c.cfg.AuthTimeout
+		if c.dial != nil {
+			wait = dialedTimeout
 		}
+		c.setTimer(wait, c.expire)
 	}
 	c.host.Opened(c, err)
 	return err == nil
@@ -87,8 +93,8 @@ func (c *Conn) secure() error {
 
 // expire is the timer of the handshake.
 func (c *Conn) expire() {
-	if c.welcome.Load() {
-		return // from here on the mesh has an eye on it
+	if c.welcome.Load() || c.reg.Load() != nil {
+		return // after CONNECT the mesh has an eye on it
 	}
 	c.log(slog.LevelDebug, "Authentication timeout")
 	c.End(sysapi.AuthenticationTimeout, wire.TextAuthTimeout)

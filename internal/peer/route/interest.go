@@ -15,13 +15,12 @@ import (
 
 // watch follows the interest of one account for a connection. Under tellMu.
 type watch struct {
-	cursor  *interest.Cursor
-	mask    uint16
-	changes []interest.Change
+	cursor *interest.Cursor
+	mask   uint16
 }
 
-// changesKept is the longest list of changes whose memory a watch keeps.
-const changesKept = 64
+// changesKept is the longest list of changes whose memory a connection keeps.
+const changesKept = 1024
 
 // Register takes over what the mesh has made of the connection, and begins to
 // tell the other server what is wanted here. Messages go out when it knows.
@@ -201,8 +200,8 @@ func (c *Conn) dropRefused() {
 // tellSome writes some of what has changed into the queue, and reports whether
 // there was anything. Under tellMu.
 func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
-	w.changes = w.cursor.Next(w.changes[:0])
-	if len(w.changes) == 0 {
+	c.changes = w.cursor.Next(c.changes[:0])
+	if len(c.changes) == 0 {
 		return false
 	}
 	name := acc.Name
@@ -210,8 +209,8 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 		name = ""
 	}
 	c.Lock()
-	for i := range w.changes {
-		ch := &w.changes[i]
+	for i := range c.changes {
+		ch := &c.changes[i]
 		weight := int(ch.Weight)
 		if !rules.none {
 			may, tell := rules.judge(ch)
@@ -235,9 +234,9 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 		c.Commit(after, len(after)-len(before))
 	}
 	c.Unlock()
-	clear(w.changes)
-	if cap(w.changes) > changesKept {
-		w.changes = nil
+	clear(c.changes)
+	if cap(c.changes) > changesKept {
+		c.changes = nil
 	}
 	return true
 }
@@ -278,6 +277,6 @@ func mayTell(imports *perm.Set, ch *interest.Change) bool {
 func (c *Conn) Forward(info *routewire.Info, e *mesh.Forward) {
 	about := *info
 	about.Nonce, about.IP, about.GossipMode = "", e.IP, byte(e.GossipMode)
-	about.Cluster, about.Account, about.PoolIdx = e.Cluster, e.Account, 0
+	about.Cluster, about.Account, about.PoolIdx, about.AccAddReqID = e.Cluster, e.Account, 0, ""
 	c.Send(routewire.AppendInfo(nil, &about))
 }
