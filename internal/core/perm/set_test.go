@@ -19,7 +19,7 @@ import (
 //	set: lines "pub allow X Y", "sub deny "S Q"", "responses"; '-' alone is an empty list
 //	ask: lines "pub S", "sub S [Q]", "msg S [Q]" (delivery to a filtered subscription)
 func TestRules(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		var set *Set
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
