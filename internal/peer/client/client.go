@@ -61,13 +61,6 @@ type Client struct {
 	inMsgs  atomic.Int64
 	inBytes atomic.Int64
 	subs    atomic.Int64
-	rtt     atomic.Int64 // ns
-
-	timerMu  sync.Mutex
-	timer    *time.Timer
-	pingsOut atomic.Int32
-	pingSent atomic.Int64 // ns, 0 when answered
-	lastIn   atomic.Int64 // ns
 
 	subsMu sync.Mutex
 	own    sublist.Own
@@ -95,7 +88,6 @@ func New(nc net.Conn, id uint64, typ Type, host Host, group *task.Group, limits 
 		addr = a.String()
 	}
 	c.addr.Store(&addr)
-	c.lastIn.Store(c.start.UnixNano())
 	c.Init(nc, group, c, limits)
 	return c
 }
@@ -141,7 +133,7 @@ func (c *Client) finish() {
 
 // teardown takes everything of the client down; nothing reads any more.
 func (c *Client) teardown() {
-	c.stopTimer()
+	c.StopTimer()
 	c.rememberSubs()
 	c.dropSubs()
 	c.foldCounts()

@@ -83,7 +83,11 @@ func (c *Client) login(opts *wire.Connect, implicit bool) bool {
 	c.connected = true
 	c.Known()
 	c.adopt()
-	c.startPingTimer(!implicit)
+	first := firstPing
+	if implicit {
+		first = c.cfg.PingInterval
+	}
+	c.WatchAlive(first)
 	return true
 }
 

@@ -26,10 +26,10 @@ type Description struct {
 // Describe takes a snapshot.
 func (c *Client) Describe() Description {
 	d := Description{
-		Start: c.start, LastActivity: c.LastActive(), RTT: time.Duration(c.rtt.Load()), Subs: c.subs.Load(),
+		Start: c.start, LastActivity: c.LastActive(), RTT: c.RTT(), Subs: c.subs.Load(),
 		TLS: c.TLSState(),
 	}
-	if in := time.Unix(0, c.lastIn.Load()); in.After(d.LastActivity) {
+	if in := time.Unix(0, c.LastHeard()); in.After(d.LastActivity) {
 		d.LastActivity = in
 	}
 	if host, port, err := net.SplitHostPort(*c.addr.Load()); err == nil {

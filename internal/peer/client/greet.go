@@ -132,7 +132,7 @@ func (c *Client) allowedByRate(cfg *Config) bool {
 }
 
 func (c *Client) upgrade(cfg *Config, prefix []byte) bool {
-	c.stopTimer() // nothing may be sent in clear meanwhile; the handshake has its own limit
+	c.StopTimer() // nothing may be sent in clear meanwhile; the handshake has its own limit
 	if err := c.StartTLS(cfg.TLS, cfg.TLSTimeout, append([]byte(nil), prefix...)); err != nil {
 		c.tlsFailed(err)
 		return false

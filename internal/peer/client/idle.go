@@ -20,7 +20,7 @@ func (c *Client) Idle(now time.Time) bool {
 	if c.parked.Load() {
 		return true
 	}
-	if c.grant.Load() != nil && now.UnixNano()-c.lastIn.Load() >= c.restAfter.Load() {
+	if c.grant.Load() != nil && now.UnixNano()-c.LastHeard() >= c.restAfter.Load() {
 		c.Rest()
 	}
 	return false

@@ -52,7 +52,7 @@ func (c *Client) Consume(buf []byte) (used, need int, ok bool) {
 func (c *Client) begin() {
 	now := time.Now().UnixNano()
 	c.batch.now = now
-	c.lastIn.Store(now)
+	c.Heard(now)
 	cfg := c.host.Config()
 	c.cfg = cfg
 	if c.parser == nil {
@@ -140,7 +140,7 @@ func (c *Client) do(op wire.Op, raw []byte) {
 	case wire.OpPing:
 		c.ping()
 	case wire.OpPong:
-		c.pong()
+		c.Ponged(c.batch.now)
 	case wire.OpConnect:
 		if c.pub != nil {
 			c.pub.FlushAll() // checking a password may take long, and others rely on the flush

@@ -84,6 +84,10 @@ type Owner interface {
 	// Awake is called when the connection has been closed from this side: if
 	// nobody reads, because it is parked, somebody has to finish it.
 	Awake()
+	// Pings in force.
+	Pings() Pings
+	// Stale: the other end does not answer; the connection is about to be closed.
+	Stale()
 }
 
 // Conn is one connection. It is meant to be embedded by value.
@@ -109,6 +113,8 @@ type Conn struct {
 	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	out     Counters      // under mu
 
+	alive alive
+
 	wide       bool      // the reader's: see ReadWide
 	unpacker   *unpacker // the reader's: compression of what comes in; nil without
 	lastActive int64     // of the queue, ns since 1970; under mu
@@ -122,6 +128,7 @@ func (c *Conn) Init(nc net.Conn, group *task.Group, owner Owner, limits *atomic.
 	c.nc, c.group, c.owner, c.limits = nc, group, owner, limits
 	c.raw = netx.NewRaw(nc)
 	c.lastActive = time.Now().UnixNano()
+	c.Heard(c.lastActive)
 }
 
 // NetConn is the connection beneath.

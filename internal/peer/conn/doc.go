@@ -4,7 +4,8 @@
 // to read, closing for one stated reason.
 //
 // Owns: the socket, the queue and its bound, counters of what went out, the
-// time of last activity. Does not own: protocol, who the peer is, timers.
+// time of last activity, one timer, pings and whether they are answered. Does not own:
+// protocol beyond that, who the peer is.
 //
 // Concurrency: one reader goroutine at a time (none while the connection
 // rests). Anybody may

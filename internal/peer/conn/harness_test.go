@@ -46,6 +46,10 @@ type slowness struct {
 
 func (e *end) Awake() {}
 
+func (e *end) Pings() conn.Pings { return conn.Pings{Interval: time.Hour, Max: 2} }
+
+func (e *end) Stale() {}
+
 func (e *end) SlowConsumer(deadline bool, pending int64) {
 	select {
 	case e.slow <- slowness{deadline, pending}:

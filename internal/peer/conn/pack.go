@@ -260,6 +260,8 @@ func (c *Conn) unpack(r Consumer, in *inbound, need *int) bool {
 			if in.bytes >= readWide {
 				in.endBatch(r)
 			}
+		} else {
+			in.reads++ // as in readRaw: nothing waits for the whole of a large payload
 		}
 	}
 	u.packed = u.packed[:copy(u.packed, at)]

@@ -202,9 +202,11 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 				if need, ok = in.feed(r); !ok {
 					return true
 				}
-				if in.bytes >= c.readSize() || in.reads >= batchReads {
-					in.endBatch(r)
-				}
+			} else {
+				in.reads++ // what came before a large payload does not wait for all of it
+			}
+			if in.bytes >= c.readSize() || in.reads >= batchReads {
+				in.endBatch(r)
 			}
 			// A read that came back short has emptied the socket, and is still not the
 			// last: the peer's end may stand behind the data. The poller tells of both at

@@ -66,13 +66,6 @@ type Conn struct {
 	mode      atomic.Pointer[string]
 	inMsgs    atomic.Int64
 	inBytes   atomic.Int64
-	rtt       atomic.Int64 // ns
-
-	timerMu  sync.Mutex
-	timer    *time.Timer
-	pingsOut atomic.Int32
-	pingSent atomic.Int64 // ns
-	lastIn   atomic.Int64 // ns
 
 	tellMu      sync.Mutex
 	introducing bool // a goroutine tells everything; others need not
@@ -92,7 +85,6 @@ func New(nc net.Conn, id uint64, dial *mesh.Dial, at *url.URL, host Host, group 
 	if a := nc.RemoteAddr(); a != nil {
 		c.addr = a.String()
 	}
-	c.lastIn.Store(c.start.UnixNano())
 	c.Init(nc, group, c, limits)
 	c.ReadWide(true)
 	return c
@@ -120,7 +112,7 @@ func (c *Conn) Run(context.Context) {
 
 // teardown takes everything of the route down; nothing reads any more.
 func (c *Conn) teardown() {
-	c.stopTimer()
+	c.StopTimer()
 	c.forgetInterest()
 	if r := c.reg.Load(); r != nil && c.peer != nil {
 		c.peer.leave(c, r.Slot)

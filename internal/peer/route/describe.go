@@ -18,10 +18,10 @@ type Description struct {
 // Describe takes a snapshot.
 func (c *Conn) Describe() Description {
 	d := Description{
-		Start: c.start, LastActivity: c.LastActive(), RTT: time.Duration(c.rtt.Load()), Subs: int64(c.numSubs()),
+		Start: c.start, LastActivity: c.LastActive(), RTT: c.RTT(), Subs: int64(c.numSubs()),
 		Compression: c.level(),
 	}
-	if in := time.Unix(0, c.lastIn.Load()); in.After(d.LastActivity) {
+	if in := time.Unix(0, c.LastHeard()); in.After(d.LastActivity) {
 		d.LastActivity = in
 	}
 	d.Out, d.Pending = c.Conn.Out()

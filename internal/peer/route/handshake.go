@@ -57,7 +57,7 @@ func (c *Conn) greet() bool {
 		if c.dial != nil {
 			wait = dialedTimeout
 		}
-		c.setTimer(wait, c.expire)
+		c.SetTimer(wait, c.expire)
 	}
 	c.host.Opened(c, err)
 	return err == nil
@@ -114,8 +114,7 @@ func (c *Conn) Hello(m *mesh.Send) {
 		out = routewire.AppendInfo(out, line)
 	}
 	if m.Ping {
-		c.pingsOut.Add(1)
-		c.pingSent.Store(time.Now().UnixNano())
+		c.Pinged(time.Now())
 		out = append(out, "PING\r\n"...)
 	}
 	c.Send(out)

@@ -27,7 +27,7 @@ const changesKept = 1024
 func (c *Conn) Register(r mesh.Register) {
 	c.peer.describe(&r)
 	c.reg.Store(&r)
-	c.startPingTimer()
+	c.WatchAlive(firstPing)
 	if !c.group.Go("interest", func(context.Context) { c.introduce() }) {
 		c.Close(sysapi.ServerShutdown)
 	}
@@ -167,8 +167,7 @@ func (c *Conn) Retell(before *Config) {
 func (c *Conn) Revise(before *Config) {
 	_, own := c.host.Own(c)
 	c.revised.Store(true)
-	c.pingsOut.Add(1)
-	c.pingSent.Store(time.Now().UnixNano())
+	c.Pinged(time.Now())
 	line := c.infoLine(&own, "")
 	line.Nonce = ""
 	c.Send(append(routewire.AppendInfo(nil, line), "PING\r\n"...))

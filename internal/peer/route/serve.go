@@ -43,7 +43,7 @@ func (in *inbound) remove() {
 func (c *Conn) Consume(buf []byte) (used, need int, ok bool) {
 	now := time.Now().UnixNano()
 	c.batch.now = now
-	c.lastIn.Store(now)
+	c.Heard(now)
 	c.cfg = c.host.Config()
 	if c.revised.Swap(false) {
 		c.dropRefused()
