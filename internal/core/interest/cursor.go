@@ -15,6 +15,8 @@ type Change struct {
 	// Weight is the number of members of the queue group, 1 for plain interest; 0 =
 	// nobody is interested any more.
 	Weight int32
+	// told is the weight that the peer knows of, where the change comes from a record.
+	told int32
 }
 
 // Cursor follows a ledger for one connection.
@@ -121,8 +123,11 @@ func (c *Cursor) Next(dst []Change) []Change {
 		default:
 			list := s.since(pos)
 			dst = slices.Grow(dst, min(len(list), logTrim))
+			shrunk := false
 			for i := range list {
-				dst = c.appendRecord(dst, &list[i])
+				r := &list[i]
+				shrunk = shrunk || r.delta < 0
+				dst = c.appendRecord(dst, before, r, shrunk)
 			}
 		}
 		c.passed(at, s)
@@ -157,15 +162,40 @@ func (c *Cursor) whole(dst []Change, s *shard) []Change {
 	return dst
 }
 
-func (c *Cursor) appendRecord(dst []Change, r *record) []Change {
+// lookBack is how many changes back a second change of a key finds the first.
+// Who subscribes and unsubscribes at once does so within a few lines, so a peer
+// is not troubled with most of that; the rest it is told as it was.
+const lookBack = 16
+
+// appendRecord appends what r means to the peer. Where a key has changed twice in
+// dst[from:] only the sum is told, which may be nothing; without mixed, all of
+// list grew until here, and so no plain key comes twice.
+func (c *Cursor) appendRecord(dst []Change, from int, r *record, mixed bool) []Change {
 	if c.mask>>r.lane&1 == 0 {
 		return dst
 	}
 	after := r.after(c.mask)
-	if before := after - int32(r.delta); !r.queue && before > 0 && after > 0 {
+	before := after - int32(r.delta)
+	if !r.queue && before > 0 && after > 0 {
 		return dst
 	}
-	return append(dst, change(r.key, after))
+	ch := change(r.key, after)
+	if ch.told = before; !r.queue {
+		ch.told = min(before, 1)
+	}
+	if !mixed {
+		return append(dst, ch)
+	}
+	for i := len(dst) - 1; i >= max(from, len(dst)-lookBack); i-- {
+		if first := &dst[i]; first.Subject == ch.Subject && first.Queue == ch.Queue {
+			if first.told == ch.Weight {
+				return slices.Delete(dst, i, i+1)
+			}
+			first.Weight = ch.Weight
+			return dst
+		}
+	}
+	return append(dst, ch)
 }
 
 // catchUp tells how what there is differs from what was told last. Under the

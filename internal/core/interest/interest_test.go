@@ -150,6 +150,38 @@ func TestChurnIsForgotten(t *testing.T) {
 	}
 }
 
+// A key that is again as the peer knows it is not told, and one that has changed
+// twice is told once.
+func TestThereAndBackIsNotTold(t *testing.T) {
+	var l Ledger
+	l.Add("old", "", 0)
+	l.Add("work", "crew", 0)
+	p := &peer{cursor: l.Watch(AllLanes), mask: AllLanes, knows: map[string]int32{}}
+	p.catchUp(t)
+	steps := []struct {
+		what string
+		do   func()
+		told int
+	}{
+		{"comes and goes", func() { l.Add("a", "", 0); l.Remove("a", "", 0) }, 0},
+		{"goes and comes", func() { l.Remove("old", "", 0); l.Add("old", "", 1) }, 0},
+		{"comes, goes and comes", func() { l.Add("b", "", 0); l.Remove("b", "", 0); l.Add("b", "", 0) }, 1},
+		{"member comes and goes", func() { l.Add("work", "crew", 0); l.Remove("work", "crew", 0) }, 0},
+		{"two members for one", func() {
+			l.Remove("work", "crew", 0)
+			l.Add("work", "crew", 2)
+			l.Add("work", "crew", 3)
+		}, 1},
+		{"group comes and goes", func() { l.Add("work", "other", 0); l.Remove("work", "other", 0) }, 0},
+	}
+	for _, s := range steps {
+		if s.do(); p.catchUp(t) != s.told {
+			t.Errorf("%s: not told %d times", s.what, s.told)
+		}
+	}
+	same(t, "at last", p.knows, map[string]int32{"old ": 1, "b ": 1, "work crew": 2})
+}
+
 // TestSomebodyWhoSleeps does not make anybody's memory grow, and knows all when
 // it has caught up.
 func TestSomebodyWhoSleeps(t *testing.T) {

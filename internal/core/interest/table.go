@@ -129,7 +129,7 @@ func (t *table) count(tag uint32, view []byte, key string, lane uint8, delta int
 // insert makes a slot for a tag; its n is for the caller to set.
 func (t *table) insert(tag uint32) *slot {
 	if t.used+1 > len(t.slots)/5*4 {
-		t.resize(max(slotsMin, len(t.slots)/2*3))
+		t.resize(max(slotsMin, len(t.slots)*2))
 	}
 	t.used++
 	s := t.free(tag &^ laneMask)
