@@ -242,9 +242,6 @@ func (c *cluster) register(e *mesh.Register) {
 	c.registered.Store(&list)
 	c.mu.Unlock()
 	r.Register(*e)
-	if e.Slot.Account != "" {
-		c.rewatch() // the pool leaves the account to it
-	}
 }
 
 func (c *cluster) close(e *mesh.Close) {

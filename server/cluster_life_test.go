@@ -87,6 +87,73 @@ func TestClusterReload(t *testing.T) {
 	}
 }
 
+// TestClusterPinnedByReload: an account that gets connections of its own takes
+// its interest along, leaves none behind, and loses no message on the way.
+func TestClusterPinnedByReload(t *testing.T) {
+	n := form(t, 2, nil)
+	n.settled(t, defaultRoutes)
+	sub := testkit.Join(t, n[0].Address(), "")
+	sub.Send("SUB a.* 1\r\nSUB a.> workers 2\r\nSUB end 3\r\n")
+	sub.Sync()
+	knows(t, n[1], 3)
+	pub := testkit.Join(t, n[1].Address(), "")
+	sent, stop, ended := 0, make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			pub.Send("PUB a.%d 0\r\n\r\n", sent)
+			pub.Sync()
+			sent++
+		}
+	}()
+	for i := range n {
+		o := testkit.Local(&server.Options{ServerName: n[i].Name(), HTTPHost: "127.0.0.1", HTTPPort: -1})
+		o.Cluster = config.Cluster{Name: "C", Host: "127.0.0.1", Port: -1, Compression: config.Compression{Mode: config.CompressionOff}, Accounts: []string{"$G"}}
+		if i > 0 {
+			o.Cluster.Routes = []*url.URL{{Scheme: "nats-route", Host: n[0].ClusterAddr().String()}}
+		}
+		if err := n[i].ReloadOptions(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.settled(t, defaultRoutes+1)
+	own := func() (subs uint32, others uint32) {
+		for _, r := range routesOf(t, n[1]) {
+			if r.Account == "$G" {
+				subs += r.NumSubs
+			} else {
+				others += r.NumSubs
+			}
+		}
+		return subs, others
+	}
+	testkit.Eventually(t, "the account's own connection has all its interest", func() bool {
+		subs, others := own()
+		return subs == 3 && others == 0
+	})
+	close(stop)
+	<-ended
+	pub.Send("PUB end 0\r\n\r\n")
+	got := map[string]int{}
+	for line := sub.Line(); !strings.HasPrefix(line, "MSG end "); line = sub.Line() {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "MSG" {
+			got[f[1]+" "+f[2]]++
+		}
+	}
+	for i := range sent {
+		for sid := 1; sid <= 2; sid++ {
+			if key := fmt.Sprintf("a.%d %d", i, sid); got[key] != 1 {
+				t.Errorf("%d of %q came, of %d messages sent", got[key], key, sent)
+			}
+		}
+	}
+}
+
 func TestClusterLameDuck(t *testing.T) {
 	n := form(t, 2, func(i int, o *server.Options) {
 		o.LameDuckGracePeriod, o.LameDuckDuration = 50*time.Millisecond, 100*time.Millisecond

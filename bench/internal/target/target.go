@@ -10,12 +10,14 @@ package target
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -284,15 +286,32 @@ func cleanEnv(env []string) []string {
 	return out
 }
 
-// freePort asks the kernel for a port nobody listens on. Another program could
-// take it before the server does; the server then fails to start and says so.
+// Ports for servers are below those that the kernel gives to whoever dials, on
+// Linux and elsewhere: a port of its own choice was now and then taken by a route of
+// the cluster that had just been started.
+const (
+	portsFrom = 15000
+	portsTo   = 30000
+)
+
+// tried is the number of ports that were looked at; so none is given twice in a row.
+var tried atomic.Uint32
+
+var firstPort = rand.Uint32N(portsTo - portsFrom)
+
+// freePort finds a port nobody listens on. Another program could take it before
+// the server does; the server then fails to start and says so.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const tries = 100
+	var err error
+	for range tries {
+		port := portsFrom + (firstPort+tried.Add(1))%(portsTo-portsFrom)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))); err == nil {
+			return int(port), l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no free port found in %d tries, last: %w", tries, err)
 }
 
 // ready waits until the client port greets.

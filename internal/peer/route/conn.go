@@ -63,6 +63,7 @@ type Conn struct {
 	toldHello atomic.Bool // CONNECT is out
 	welcome   atomic.Bool // it has shown its credentials
 	revised   atomic.Bool // what it may ask for has changed
+	relieved  atomic.Bool // accounts may have connections of their own by now
 	mode      atomic.Pointer[string]
 	inMsgs    atomic.Int64
 	inBytes   atomic.Int64

@@ -54,7 +54,13 @@ func (c *Conn) introduceNow() {
 // introduceSome tells some of it, and reports whether that was all.
 func (c *Conn) introduceSome() (done bool) {
 	accounts, rules := c.host.Accounts(), c.rules(nil)
-	defer c.Flush()
+	var relieved []*Conn
+	defer func() {
+		c.Flush()
+		for _, other := range relieved {
+			other.Rewatch()
+		}
+	}()
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.ended || !c.introducing {
@@ -69,7 +75,7 @@ func (c *Conn) introduceSome() (done bool) {
 		return false
 	}
 	c.introducing = false
-	c.peer.join(c, c.reg.Load().Slot)
+	relieved = c.peer.join(c, c.reg.Load().Slot)
 	return true
 }
 

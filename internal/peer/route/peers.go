@@ -1,6 +1,8 @@
 package route
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"dunlin/internal/core/interest"
@@ -75,21 +77,41 @@ func (p *Peer) describe(r *mesh.Register) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.size, p.lanes = max(r.Peer.Pool, 1), r.Peer.Lanes
-	if r.Slot.Account != "" {
-		p.pinned[r.Slot.Account] = true
+}
+
+// join makes c carry messages. An account's own connection takes it from the
+// pool only now, so that messages always have a way; relieved are those that
+// need not carry it any more.
+func (p *Peer) join(c *Conn, s mesh.Slot) (relieved []*Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.Account == "" {
+		p.pool[s.Index] = c
+	} else {
+		if !p.pinned[s.Account] {
+			relieved = slices.Collect(maps.Values(p.pool))
+		}
+		p.owned[s.Account], p.pinned[s.Account] = c, true
+	}
+	p.assign()
+	return relieved
+}
+
+// unburden has the pool forget what the other server told there of accounts
+// that have connections of their own.
+func (p *Peer) unburden() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.pool {
+		c.relieved.Store(true)
 	}
 }
 
-// join makes c carry messages.
-func (p *Peer) join(c *Conn, s mesh.Slot) {
+// moved reports whether account has a connection of its own.
+func (p *Peer) moved(account string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.Account != "" {
-		p.owned[s.Account] = c
-	} else {
-		p.pool[s.Index] = c
-	}
-	p.assign()
+	return p.owned[account] != nil
 }
 
 // leave undoes join; without that it does nothing.

@@ -91,6 +91,27 @@ func (c *Conn) EndBatch() {
 		c.batch.self = false
 		c.Flush()
 	}
+	if c.relieved.Load() {
+		c.relieved.Store(false)
+		c.dropMoved()
+	}
+}
+
+// dropMoved forgets the accounts that have connections of their own: what the
+// other server wants of them it has told there. Nothing is gathered.
+func (c *Conn) dropMoved() {
+	for name, in := range c.accounts {
+		if !c.peer.moved(name) {
+			continue
+		}
+		in.remove()
+		c.inMu.Lock()
+		delete(c.accounts, name)
+		c.inMu.Unlock()
+		if c.last == in {
+			c.last = nil
+		}
+	}
 }
 
 // settle puts into force what was read so far.

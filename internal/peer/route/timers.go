@@ -25,11 +25,16 @@ func (c *Conn) Stale() {
 	c.host.Stale(c)
 }
 
-// pong takes the round trip, which may decide how hard is compressed.
+// pong takes the round trip, which may decide how hard is compressed. On an
+// account's own connection it also tells that the other server's interest has come
+// here, so what it once told on the pool's can go.
 func (c *Conn) pong() {
 	rtt, expected := c.Ponged(c.batch.now)
 	if !expected {
 		return
+	}
+	if c.own && c.peer != nil {
+		c.peer.unburden()
 	}
 	if m := c.mode.Load(); m != nil && *m == modeAuto {
 		c.SetLevel(autoLevel(rtt, c.cfg.Thresholds))
