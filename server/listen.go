@@ -9,18 +9,12 @@ import (
 	"strconv"
 	"time"
 
+	"dunlin/internal/base/netx"
 	"dunlin/internal/core/account"
 	"dunlin/internal/ops/monitor"
 	"dunlin/internal/peer/client"
 	"dunlin/internal/proto/sysapi"
 	"dunlin/internal/proto/wire"
-)
-
-// Accepting backs off between these when it fails, usually because no file
-// descriptor is left.
-const (
-	acceptPauseMin = 10 * time.Millisecond
-	acceptPauseMax = time.Second
 )
 
 var errShutDown = errors.New("the server was shut down while it started")
@@ -46,31 +40,11 @@ func (s *Server) listen(opts *Options) error {
 	s.log.Info("Listening for client connections on " + l.Addr().String())
 	s.group.Go("accept", func(ctx context.Context) {
 		defer close(done)
-		s.acceptLoop(ctx, l)
+		netx.AcceptAll(ctx, l, func(nc net.Conn) { s.admit(nc, client.Standard) }, func(err error, pause time.Duration) {
+			s.log.Error("Cannot accept a client; trying again", "error", err, "after", pause)
+		})
 	})
 	return nil
-}
-
-func (s *Server) acceptLoop(ctx context.Context, l net.Listener) {
-	pause := acceptPauseMin
-	for {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = acceptPauseMin
-			s.admit(nc, client.Standard)
-		case errors.Is(err, net.ErrClosed):
-			return
-		default:
-			s.log.Error("Cannot accept a client; trying again", "error", err, "after", pause)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-				return
-			}
-			pause = min(pause*2, acceptPauseMax)
-		}
-	}
 }
 
 // admit serves nc as a client if there is room.

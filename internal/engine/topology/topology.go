@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"dunlin/internal/base/netx"
 	"dunlin/internal/base/task"
 	"dunlin/internal/core/mesh"
 )
@@ -140,7 +141,12 @@ func (s *Shell) Listen(addr string) (net.Addr, error) {
 	s.mu.Lock()
 	s.listener, s.accepts = l, done
 	s.mu.Unlock()
-	if !s.group.Go("accept", func(ctx context.Context) { s.accept(ctx, l, done) }) {
+	if !s.group.Go("accept", func(ctx context.Context) {
+		defer close(done)
+		netx.AcceptAll(ctx, l, s.host.Admit, func(err error, pause time.Duration) {
+			s.log.Error("Cannot accept a route; trying again", "error", err, "after", pause)
+		})
+	}) {
 		close(done)
 		return nil, errors.Join(net.ErrClosed, l.Close())
 	}
@@ -169,33 +175,4 @@ func (s *Shell) StopListening() error {
 	err := l.Close()
 	<-done
 	return err
-}
-
-// Accepting backs off between these when it fails.
-const (
-	acceptPauseMin = 10 * time.Millisecond
-	acceptPauseMax = time.Second
-)
-
-func (s *Shell) accept(ctx context.Context, l net.Listener, done chan struct{}) {
-	defer close(done)
-	pause := acceptPauseMin
-	for {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = acceptPauseMin
-			s.host.Admit(nc)
-		case errors.Is(err, net.ErrClosed):
-			return
-		default:
-			s.log.Error("Cannot accept a route; trying again", "error", err, "after", pause)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-				return
-			}
-			pause = min(pause*2, acceptPauseMax)
-		}
-	}
 }
