@@ -1,10 +1,8 @@
 package routewire
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 
 	"dunlin/internal/proto/wire"
 )
@@ -101,14 +99,7 @@ func decode(arg []byte, into any) error {
 	if len(arg) == 0 || arg[0] != '{' {
 		return errors.New("the argument is not a JSON object")
 	}
-	dec := json.NewDecoder(bytes.NewReader(arg))
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("text follows the JSON object")
-	}
-	return nil
+	return wire.DecodeJSON(arg, into)
 }
 
 // AppendInfo writes the INFO line, with the blank before the line end that

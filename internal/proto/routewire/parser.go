@@ -291,7 +291,7 @@ func (p *Parser) interest(op Op, end int, args []byte, leaf bool) (Op, int, erro
 	case len(w) == 2 && op == OpNoInterest:
 		p.Queue = w[1]
 	case len(w) == 3 && op == OpInterest:
-		p.Queue, p.Weight = w[1], max(number(w[2]), 1) // nonsense counts as one
+		p.Queue, p.Weight = w[1], max(wire.Number(w[2]), 1) // nonsense counts as one
 
 	default:
 		return OpNone, 0, ErrInterestArgs
@@ -317,9 +317,9 @@ func (p *Parser) message(buf []byte, end int, args []byte, leaf, header bool) (O
 	if len(w) < names+sizes {
 		return OpNone, 0, ErrMsgArgs
 	}
-	said := line{size: number(w[len(w)-1])}
+	said := line{size: wire.Number(w[len(w)-1])}
 	if header {
-		said.header = number(w[len(w)-2])
+		said.header = wire.Number(w[len(w)-2])
 	}
 	if said.size < 0 || said.header < 0 || said.header > said.size {
 		return OpNone, 0, ErrMsgSize
@@ -488,30 +488,12 @@ func (p *Parser) respelled(buf []byte, end int, said line) (Op, int, error) {
 // pub passes over PUB and HPUB with their payload.
 func (p *Parser) pub(buf []byte, end int, args []byte) (Op, int, error) {
 	w := p.split(args)
-	if len(w) < 2 || number(w[len(w)-1]) < 0 {
+	if len(w) < 2 || wire.Number(w[len(w)-1]) < 0 {
 		return OpNone, 0, ErrClientOp
 	}
-	total, err := p.whole(buf, end, number(w[len(w)-1]))
+	total, err := p.whole(buf, end, wire.Number(w[len(w)-1]))
 	if total == 0 {
 		return OpNone, 0, err
 	}
 	return OpClient, total, nil
-}
-
-// maxDigits bounds a number to what fits into 32 bits with room to spare.
-const maxDigits = 9
-
-// number reads digits; -1 if b is anything else or too long.
-func number(b []byte) int {
-	if len(b) == 0 || len(b) > maxDigits {
-		return -1
-	}
-	n := 0
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return -1
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n
 }

@@ -87,12 +87,20 @@ func DefaultConnect() Connect { return Connect{Verbose: true, Pedantic: true, Ec
 // fields are ignored, null changes nothing, anything after the value is an
 // error.
 func ParseConnect(arg []byte, c Connect) (Connect, error) {
-	dec := json.NewDecoder(bytes.NewReader(arg))
-	if err := dec.Decode(&c); err != nil {
+	if err := DecodeJSON(arg, &c); err != nil {
 		return c, errors.Join(ErrConnect, err)
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return c, errors.Join(ErrConnect, errors.New("text follows the JSON value"))
-	}
 	return c, nil
+}
+
+// DecodeJSON reads the one JSON value that arg is into what into points at.
+func DecodeJSON(arg []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(arg))
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("text follows the JSON value")
+	}
+	return nil
 }

@@ -226,8 +226,8 @@ func split(args []byte, into [][]byte, cr bool) (n int) {
 // maxSizeDigits bounds a size to what fits into 32 bits with room to spare.
 const maxSizeDigits = 9
 
-// number reads digits; -1 if b is anything else or too long.
-func number(b []byte) int {
+// Number reads digits, as sizes and limits are written; -1 if b is anything else or too long.
+func Number(b []byte) int {
 	if len(b) == 0 || len(b) > maxSizeDigits {
 		return -1
 	}
@@ -279,7 +279,7 @@ func (p *Parser) pub(buf []byte) (Op, int, error) {
 		if b := bytes.IndexByte(word, ' '); b > 0 {
 			reply, word = word[:b], word[b+1:]
 		}
-		if size := number(word); size >= 0 && bytes.IndexByte(args, '\t') < 0 {
+		if size := Number(word); size >= 0 && bytes.IndexByte(args, '\t') < 0 {
 			m.Subject, m.Reply, m.Header = args[:a], reply, 0
 			tail := end - len(args) - 2 + a + 1
 			if reply == nil { // reply subjects rarely come twice
@@ -293,7 +293,7 @@ func (p *Parser) pub(buf []byte) (Op, int, error) {
 	if n < 2 || n > 3 {
 		return OpNone, 0, ErrPubArgs
 	}
-	size := number(w[n-1])
+	size := Number(w[n-1])
 	if size < 0 {
 		return OpNone, 0, ErrPubArgs
 	}
@@ -326,7 +326,7 @@ func (p *Parser) hpub(buf []byte) (Op, int, error) {
 	if n < 3 || n > 4 {
 		return OpNone, 0, ErrHPubArgs
 	}
-	header, size := number(w[n-2]), number(w[n-1])
+	header, size := Number(w[n-2]), Number(w[n-1])
 	if header < 0 || size < 0 || header > size {
 		return OpNone, 0, ErrHPubArgs
 	}
@@ -432,7 +432,7 @@ func (p *Parser) unsub(buf []byte) (Op, int, error) {
 	case 1:
 		p.Max = -1
 	case 2:
-		p.Max = number(w[1])
+		p.Max = Number(w[1])
 	default:
 		return OpNone, 0, ErrUnsubArgs
 	}
