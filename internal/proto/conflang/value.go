@@ -299,7 +299,7 @@ func (p *parser) word(word string, at Pos) (*Value, error) {
 	if scale, ok := suffixes[strings.ToLower(rest)]; ok {
 		return p.integer(v, word[:len(word)-len(rest)], scale)
 	}
-	if negative {
+	if negative && !strings.ContainsAny(rest[:1], "kmgtpeKMGTPE") { // -1ms is a string, like nats-server's; -1s is none
 		return nil, p.errorf(at, "%q is not a number; a string needs quotes", word)
 	}
 	return v, nil
