@@ -25,6 +25,14 @@ func Folder(results, set string) string {
 	return path.Join(results, set)
 }
 
+// Page is where the table of a set stands, seen from the folder of the benchmark.
+func Page(set string) string {
+	if set == scenario.Scaling {
+		return "../docs/scaling.md"
+	}
+	return "README.md"
+}
+
 // InReadme puts the report between its set's markers of a README.
 func InReadme(readme string, r Report) (string, error) {
 	begin, end := markers(r.Set)
@@ -37,11 +45,12 @@ func InReadme(readme string, r Report) (string, error) {
 		return "", fmt.Errorf("the README has no line %q after %q", end, begin)
 	}
 	plot, body := "", Summary(r)
-	if len(bars(r)) > 0 || r.Set == scenario.Scaling {
+	switch {
+	case r.Set == scenario.Scaling:
+		plot = "![Plot](../bench/" + Folder("results", r.Set) + "/results.svg)\n\n"
+		body = Measured(r) + "\n" + Model(r)
+	case len(bars(r)) > 0:
 		plot = "![Plot](" + Folder("results", r.Set) + "/results.svg)\n\n"
-	}
-	if r.Set == scenario.Scaling {
-		body = Model(r)
 	}
 	return head + begin + "\n\n" + Circumstances(r) + "\n" + plot + body + "\n" + end + tail, nil
 }

@@ -108,6 +108,26 @@ func (c curve) predict(nodes float64) float64 {
 // predicted are the sizes of clusters in the table.
 var predicted = []float64{1, 3, 9, 50, 200}
 
+// Measured is the table of what units cost on clusters of each size.
+func Measured(r Report) string {
+	t := &table{head: []string{"load", "server"}, side: []align{left, left}}
+	for _, n := range scenario.ScalingNodes {
+		t.head, t.side = append(t.head, fmt.Sprintf("%d nodes", n)), append(t.side, right)
+	}
+	for _, c := range curves(r) {
+		cells := []string{c.title + ", a " + c.unit, c.server}
+		for _, n := range scenario.ScalingNodes {
+			cell := "–"
+			if i := slices.Index(c.nodes, float64(n)); i >= 0 {
+				cell = Figure(scenario.CPU, c.cpu[i])
+			}
+			cells = append(cells, cell)
+		}
+		t.add(cells...)
+	}
+	return "CPU of all nodes together, medians:\n\n" + t.String()
+}
+
 // Model is the table of fits and what they predict.
 func Model(r Report) string {
 	t := &table{

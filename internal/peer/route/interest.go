@@ -17,6 +17,9 @@ import (
 type watch struct {
 	cursor *interest.Cursor
 	mask   uint16
+	// revised: the other server may know of more than may be told now, so whatever
+	// goes is taken back.
+	revised bool
 }
 
 // changesKept is the longest list of changes whose memory a connection keeps.
@@ -150,7 +153,8 @@ func (c *Conn) Tell(acc *account.Account) {
 }
 
 // Retell tells everything anew. If before is not nil, only what may be told now
-// and not by its rules, or the reverse.
+// and not by its rules, or the reverse. What was not told yet follows: the cursors
+// stay where they are.
 func (c *Conn) Retell(before *Config) {
 	rules := c.rules(before)
 	c.tellMu.Lock()
@@ -158,10 +162,13 @@ func (c *Conn) Retell(before *Config) {
 	if c.introducing || c.ended {
 		return
 	}
+	after := c.rules(nil)
 	for acc, w := range c.watches {
-		w.cursor.Close()
-		w.cursor = acc.Interest.Watch(w.mask)
-		for c.tellSome(acc, w, rules) { // until nothing is left
+		all := &watch{cursor: acc.Interest.Watch(w.mask), mask: w.mask}
+		for c.tellSome(acc, all, rules) { // until nothing is left
+		}
+		all.cursor.Close()
+		for w.revised = true; c.tellSome(acc, w, after); { // the same
 		}
 	}
 	c.Flush()
@@ -219,7 +226,7 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 		weight := int(ch.Weight)
 		if !rules.none {
 			may, tell := rules.judge(ch)
-			if !tell {
+			if !tell && (weight > 0 || !w.revised) {
 				continue
 			}
 			if !may {
