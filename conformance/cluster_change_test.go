@@ -201,14 +201,17 @@ func settledWhile(t *testing.T, c *cluster, out int, change func()) {
 			nc.Close()
 		}
 	}()
+	// Subjects of its own: what clients of the time before wanted may still be on its way to
+	// being forgotten, and a queue member that is gone is none of those that are settled.
+	roll := fmt.Sprintf("roll.%d", rolls.Add(1))
 	all, group := newLedger(), newLedger()
 	for i, nc := range conns {
 		reader := fmt.Sprint(i)
-		_, err := nc.Subscribe("roll.all", func(m *nats.Msg) { all.take(reader, m) })
+		_, err := nc.Subscribe(roll+".all", func(m *nats.Msg) { all.take(reader, m) })
 		must(t, err)
-		_, err = nc.QueueSubscribe("roll.group", "g", func(m *nats.Msg) { group.take(reader, m) })
+		_, err = nc.QueueSubscribe(roll+".group", "g", func(m *nats.Msg) { group.take(reader, m) })
 		must(t, err)
-		_, err = nc.Subscribe(fmt.Sprintf("roll.svc.%d", i), func(m *nats.Msg) { _ = m.Respond(nil) })
+		_, err = nc.Subscribe(fmt.Sprintf("%s.svc.%d", roll, i), func(m *nats.Msg) { _ = m.Respond(nil) })
 		must(t, err)
 	}
 	known(t, conns...)
@@ -219,16 +222,16 @@ func settledWhile(t *testing.T, c *cluster, out int, change func()) {
 		running.Go(func() {
 			for ; !stop.Load(); sent[i]++ {
 				body := fmt.Appendf(nil, "p%d %d", i, sent[i])
-				if err := nc.Publish("roll.all", body); err != nil {
+				if err := nc.Publish(roll+".all", body); err != nil {
 					t.Errorf("publishing on a node that stays: %v", err)
 					return
 				}
-				if err := nc.Publish("roll.group", body); err != nil {
+				if err := nc.Publish(roll+".group", body); err != nil {
 					t.Error(err)
 					return
 				}
 				if sent[i]%10 == 0 {
-					if _, err := nc.Request(fmt.Sprintf("roll.svc.%d", (i+1)%len(conns)), nil, soon); err != nil {
+					if _, err := nc.Request(fmt.Sprintf("%s.svc.%d", roll, (i+1)%len(conns)), nil, soon); err != nil {
 						t.Errorf("request %d: %v", sent[i], err)
 						return
 					}
@@ -252,3 +255,6 @@ func settledWhile(t *testing.T, c *cluster, out int, change func()) {
 		group.exactly(t, []string{fmt.Sprintf("p%d", i)}, sent[i], 1)
 	}
 }
+
+// rolls counts the calls of settledWhile.
+var rolls atomic.Int64

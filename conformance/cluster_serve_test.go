@@ -373,17 +373,20 @@ func (l *ledger) exactly(t *testing.T, publishers []string, count, times int) {
 		}
 	}
 	lost, doubled := 0, 0
+	var first []string // some of the lost
 	for _, p := range publishers {
 		for n := range count {
 			switch k := l.got[fmt.Sprintf("%s %d", p, n)]; {
 			case k < times:
-				lost += times - k
+				if lost += times - k; len(first) < 10 {
+					first = append(first, fmt.Sprintf("%s %d", p, n))
+				}
 			case k > times:
 				doubled += k - times
 			}
 		}
 	}
 	if lost > 0 || doubled > 0 {
-		t.Errorf("%d messages lost, %d too often, of %d publishers with %d messages each", lost, doubled, len(publishers), count)
+		t.Errorf("%d messages lost (%q), %d too often, of %d publishers with %d messages each", lost, first, doubled, len(publishers), count)
 	}
 }

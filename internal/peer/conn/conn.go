@@ -341,8 +341,12 @@ func (c *Conn) CloseWith(r sysapi.CloseReason, p []byte) bool {
 	left := c.state != idle
 	c.mu.Unlock()
 	if left {
-		// The writer closes when it is done; it gets no more time than this.
+		// The writer closes when it is done; it gets no more time than this. The
+		// reader leaves and bounds the whole (Finish), and if nobody reads because the
+		// connection is parked, somebody has to.
 		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerMax))
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		c.owner.Awake()
 		return true
 	}
 	c.Close(r)
@@ -359,10 +363,13 @@ func (c *Conn) dropLocked() {
 
 // TLSState is the state of the TLS connection, nil in clear.
 func (c *Conn) TLSState() *tls.ConnectionState {
-	if c.sealed == nil {
+	c.mu.Lock()
+	sealed := c.sealed
+	c.mu.Unlock()
+	if sealed == nil {
 		return nil
 	}
-	st := c.sealed.tls.ConnectionState()
+	st := sealed.tls.ConnectionState()
 	return &st
 }
 

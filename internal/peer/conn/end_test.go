@@ -232,3 +232,53 @@ func TestFinishDoesNotWaitForAStalledPeer(t *testing.T) {
 		})
 	}
 }
+
+// takes reads step bytes at every tick and tells at the end how many came.
+func takes(nc net.Conn, step int, every time.Duration) <-chan int {
+	total := make(chan int, 1)
+	go func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		buf, sum := make([]byte, step), 0
+		for {
+			n, err := io.ReadFull(nc, buf)
+			if sum += n; err != nil {
+				total <- sum
+				return
+			}
+			<-tick.C
+		}
+	}()
+	return total
+}
+
+// TestTheRestGoesOutThoughTheWriterWasBusy: the last words come while the writer is
+// under way, and the peer needs longer than lingerMax for what waits.
+func TestTheRestGoesOutThoughTheWriterWasBusy(t *testing.T) {
+	const size = 3 << 20
+	e, peer := open(t, "tcp", *conn.NewLimits(64<<20, 10*time.Second, conn.PolicyClose))
+	small(t, e.NetConn(), peer)
+	e.start(ignore)
+	e.Send(make([]byte, size)) // far more than the sockets hold
+	came := takes(peer, 128<<10, 60*time.Millisecond)
+	e.CloseWith(sysapi.ServerShutdown, []byte("bye"))
+	if n := within(t, "the end", came); n != size+3 {
+		t.Errorf("%d of %d bytes came although the peer was taking them", n, size+3)
+	}
+}
+
+// TestLastWordsHaveAnEnd: a peer that takes a little all the time is waited for no
+// longer than the write deadline.
+func TestLastWordsHaveAnEnd(t *testing.T) {
+	const size = 8 << 20
+	e, peer := open(t, "tcp", *conn.NewLimits(64<<20, time.Second, conn.PolicyClose))
+	small(t, e.NetConn(), peer)
+	e.start(ignore)
+	e.append(make([]byte, size))
+	came := takes(peer, 64<<10, 100*time.Millisecond) // twelve seconds for all
+	e.CloseWith(sysapi.ServerShutdown, []byte("bye"))
+	within(t, "Finish", e.done)
+	if n := within(t, "the end", came); n >= size {
+		t.Error("all of it went out, long after the write deadline")
+	}
+}

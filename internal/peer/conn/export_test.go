@@ -36,3 +36,16 @@ func (k collect) Consume(buf []byte) (n, need int, ok bool) {
 }
 
 func (collect) EndBatch() {}
+
+// HoldsChunks counts the chunks that the memory kept for the list of older ones
+// refers to.
+func (c *Conn) HoldsChunks() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, chunk := range c.older[:cap(c.older)] {
+		if chunk != nil {
+			n++
+		}
+	}
+	return n
+}

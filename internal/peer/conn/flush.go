@@ -44,8 +44,8 @@ func (c *Conn) Flush() {
 		c.pending += rest - took
 		if err == nil {
 			if c.older == nil && cap(older) <= olderKept {
-				clear(older)
-				c.older = older[:0] // its memory, for the next time
+				clear(older[:cap(older)]) // what writeNow has appended stands behind its length
+				c.older = older[:0]       // its memory, for the next time
 			}
 			c.state = idle
 			if c.ended {
@@ -224,8 +224,7 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 	for len(left) > 0 {
 		lim := c.limits.Load()
 		c.mu.Lock()
-		closing := c.closing && !c.ended
-		if closing {
+		if c.closing && !c.ended {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(lingerMax))
 		} else if !c.ended && lim.WriteDeadline > 0 {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(lim.WriteDeadline))
@@ -236,8 +235,8 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 		err := c.writeBlocking(left, progress)
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded) && closing && moved && !c.Ended():
-			// The last of the queue is going out: the reader says when it is enough.
+		case errors.Is(err, os.ErrDeadlineExceeded) && moved && c.lingers():
+			// CloseWith may have come while this was being written. The last of the queue is going out: the reader says when it is enough.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if lim.Policy == PolicyRetry && c.ClosedFor() == sysapi.NotClosed {
 				c.owner.SlowConsumer(true, pending)
@@ -252,6 +251,13 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 		}
 	}
 	return true
+}
+
+// lingers reports whether CloseWith has left the end to the writer.
+func (c *Conn) lingers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing && !c.ended
 }
 
 func (c *Conn) writeBlocking(chunks [][]byte, progress func(int64)) error {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -425,5 +426,52 @@ func TestEndings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNothingKeepsWhatIsOut: a connection that has written several chunks refers to
+// none of them when it is idle: they belong to the pool again.
+func TestNothingKeepsWhatIsOut(t *testing.T) {
+	e, peer := open(t, "tcp", roomy)
+	e.start(ignore)
+	const size, count = 1000, 60
+	for range count {
+		e.append(make([]byte, size))
+	}
+	e.Flush()
+	if _, err := io.CopyN(io.Discard, peer, size*count); err != nil {
+		t.Fatal(err)
+	}
+	e.WaitDrained(t.Context(), 0)
+	if n := e.HoldsChunks(); n != 0 {
+		t.Errorf("it still refers to %d chunks", n)
+	}
+}
+
+// TestTLSStateIsAskedForDuringTheHandshake is for the race detector: monitoring asks
+// for the state at any time.
+func TestTLSStateIsAskedForDuringTheHandshake(t *testing.T) {
+	a, b := dial(t, "tcp", "127.0.0.1:0")
+	e := wrap(t, a, roomy)
+	asked, stop := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(asked)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				e.TLSState()
+			}
+		}
+	}()
+	c := handshake(t, e, b, &tls.Config{})
+	close(stop)
+	<-asked
+	if e.TLSState() == nil {
+		t.Error("no state after the handshake")
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
 	}
 }
