@@ -15,6 +15,8 @@ type Change struct {
 	// Weight is the number of members of the queue group, 1 for plain interest; 0 =
 	// nobody is interested any more.
 	Weight int32
+	// Again: nothing has changed; it is told because of Again.
+	Again bool
 	// told is the weight that the peer knows of, where the change comes from a record.
 	told int32
 }
@@ -27,6 +29,9 @@ type Cursor struct {
 	// cleared under the shard's lock, so that nothing new costs one look.
 	news atomic.Uint32
 	next [shards]uint64 // the first record not read, or a mark; each under its shard's lock
+	// again marks the shards that are to be told from the beginning once more, after
+	// what has changed; each under its shard's lock.
+	again [shards]bool
 
 	mu      sync.Mutex
 	backlog map[int]*backlog // by shard, of those marked behind
@@ -130,6 +135,10 @@ func (c *Cursor) Next(dst []Change) []Change {
 				dst = c.appendRecord(dst, before, r, shrunk)
 			}
 		}
+		if c.again[at] {
+			c.again[at] = false
+			dst = c.repeat(dst, s)
+		}
 		c.passed(at, s)
 		s.mu.Unlock()
 		if len(dst) > before {
@@ -158,6 +167,30 @@ func (c *Cursor) whole(dst []Change, s *shard) []Change {
 		if n := e.in(c.mask); n > 0 {
 			dst = append(dst, change(e.key, n))
 		}
+	}
+	return dst
+}
+
+// Again has the next calls of Next tell of everything there is once more, behind what
+// has changed. A second cursor for that would not do: what the two tell has no order.
+func (c *Cursor) Again() {
+	for at := range c.ledger.shards {
+		s := &c.ledger.shards[at]
+		s.mu.Lock()
+		if pos := c.next[at]; pos != unread && pos != ended {
+			c.again[at] = true
+			c.notice(at)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// repeat is whole for what was told before. Under the lock of s.
+func (c *Cursor) repeat(dst []Change, s *shard) []Change {
+	from := len(dst)
+	dst = c.whole(dst, s)
+	for i := range dst[from:] {
+		dst[from+i].Again = true
 	}
 	return dst
 }

@@ -182,6 +182,54 @@ func TestThereAndBackIsNotTold(t *testing.T) {
 	same(t, "at last", p.knows, map[string]int32{"old ": 1, "b ": 1, "work crew": 2})
 }
 
+// Again tells what there is and nothing else, whatever has changed since the last
+// look.
+func TestAgain(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var l Ledger
+		c, knows, counts := l.Watch(AllLanes), map[string]int32{}, map[string]int{}
+		for range 300 {
+			switch key := fmt.Sprint("k", rnd.IntN(20)); {
+			case rnd.IntN(10) == 0:
+				c.Again()
+				knows = map[string]int32{}
+				fallthrough
+			case rnd.IntN(5) == 0:
+				for list := c.Next(nil); len(list) > 0; list = c.Next(nil) {
+					for _, ch := range list {
+						if ch.Again && ch.Weight == 0 {
+							t.Fatalf("%q is told again and is not there", ch.Subject)
+						}
+						if knows[ch.Subject] = ch.Weight; ch.Weight == 0 {
+							delete(knows, ch.Subject)
+						}
+					}
+				}
+			case counts[key] > 0 && rnd.IntN(2) == 0:
+				l.Remove(key, "", uint8(counts[key]))
+				counts[key]--
+			default:
+				counts[key]++
+				l.Add(key, "", uint8(counts[key]))
+			}
+		}
+		c.Again()
+		for list := c.Next(nil); len(list) > 0; list = c.Next(nil) {
+			for _, ch := range list {
+				if knows[ch.Subject] = ch.Weight; ch.Weight == 0 {
+					delete(knows, ch.Subject)
+				}
+			}
+		}
+		for key, n := range counts {
+			if n > 0 != (knows[key] > 0) {
+				t.Fatalf("seed %d: %q is there %d times, and the peer knows of %d", seed, key, n, knows[key])
+			}
+		}
+	}
+}
+
 // TestSomebodyWhoSleeps does not make anybody's memory grow, and knows all when
 // it has caught up.
 func TestSomebodyWhoSleeps(t *testing.T) {

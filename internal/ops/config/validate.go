@@ -81,8 +81,21 @@ func (v *validation) ports() {
 	}
 }
 
+// atLeastZero is for what has no meaning below; 0 is the default.
+func (v *validation) atLeastZero(place string, negative bool, value any) {
+	if negative {
+		v.fail(place, "%s is %v; expected 0 or more", place, value)
+	}
+}
+
 func (v *validation) limits() {
 	o := v.o
+	v.atLeastZero("ping_interval", o.PingInterval < 0, o.PingInterval)
+	v.atLeastZero("ping_max", o.MaxPingsOut < 0, o.MaxPingsOut)
+	v.atLeastZero("write_deadline", o.WriteDeadline < 0, o.WriteDeadline)
+	v.atLeastZero("cluster.ping_interval", o.Cluster.PingInterval < 0, o.Cluster.PingInterval)
+	v.atLeastZero("cluster.ping_max", o.Cluster.MaxPingsOut < 0, o.Cluster.MaxPingsOut)
+	v.atLeastZero("cluster.write_deadline", o.Cluster.WriteDeadline < 0, o.Cluster.WriteDeadline)
 	if int64(o.MaxPayload) > o.MaxPending {
 		v.fail(v.later("max_payload", "max_pending"), "max_payload (%d) is larger than max_pending (%d); expected at most that", o.MaxPayload, o.MaxPending)
 	}

@@ -16,8 +16,7 @@ import (
 // recordHandshake is the first byte of a TLS connection.
 const recordHandshake = 0x16
 
-// proxyWait bounds how long a client may take to begin, and each read until
-// its PROXY header is complete.
+// proxyWait bounds how long a client may take until its PROXY header is complete.
 const proxyWait = 5 * time.Second
 
 // greet does what comes before the protocol: INFO, the PROXY header, TLS. It
@@ -165,6 +164,7 @@ func (c *Client) firstBytes(timeout time.Duration) ([]byte, bool) {
 // proxyHeader takes the header of a load balancer off the front of what comes
 // first; a client without one is served all the same.
 func (c *Client) proxyHeader(buf []byte) ([]byte, bool) {
+	end := time.Now().Add(proxyWait) // for the whole header: who sends it byte by byte holds no connection
 	for {
 		if len(buf) > 0 && proxyproto.Sniff(buf) == proxyproto.NotHeader {
 			if buf[0] == '\r' { // no client begins so: a broken header of version 2
@@ -188,7 +188,7 @@ func (c *Client) proxyHeader(buf []byte) ([]byte, bool) {
 				return nil, false
 			}
 		}
-		more, ok := c.firstBytes(proxyWait)
+		more, ok := c.firstBytes(max(time.Until(end), 1))
 		if !ok {
 			return nil, false
 		}

@@ -21,6 +21,7 @@ func (c *Client) Idle(now time.Time) bool {
 		return true
 	}
 	if c.grant.Load() != nil && now.UnixNano()-c.LastHeard() >= c.restAfter.Load() {
+		c.restAfter.Store(min(2*c.restAfter.Load(), int64(restMax))) // also if it cannot: who is in the middle of an operation
 		c.Rest()
 	}
 	return false
@@ -34,7 +35,6 @@ func (c *Client) rest() bool {
 		c.parser = nil
 	}
 	c.pub = nil // with all that it remembers of subjects
-	c.restAfter.Store(min(2*c.restAfter.Load(), int64(restMax)))
 	c.parked.Store(true)
 	err := c.host.Park(c)
 	if err == nil {

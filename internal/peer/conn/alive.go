@@ -68,7 +68,7 @@ func (c *Conn) rearm(d time.Duration) {
 // WatchAlive begins, or begins anew, to ping the other end; for the first time
 // after first, if that is sooner than the interval.
 func (c *Conn) WatchAlive(first time.Duration) {
-	d := min(c.owner.Pings().Interval, first)
+	d := max(min(c.owner.Pings().Interval, first), 0)
 	c.SetTimer(d+time.Duration(rand.Int64N(int64(d)/5+1)), c.watch)
 }
 

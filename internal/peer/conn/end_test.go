@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -280,5 +281,39 @@ func TestLastWordsHaveAnEnd(t *testing.T) {
 	within(t, "Finish", e.done)
 	if n := within(t, "the end", came); n >= size {
 		t.Error("all of it went out, long after the write deadline")
+	}
+}
+
+// TestNothingIsCarriedOutAfterTheLastWords: what a peer sends that has been told to
+// go is not carried out, even while the last of the queue still goes out.
+func TestNothingIsCarriedOutAfterTheLastWords(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			e, peer := open(t, kind, *conn.NewLimits(64<<20, 10*time.Second, conn.PolicyClose))
+			small(t, e.NetConn(), peer)
+			var over atomic.Bool
+			var after atomic.Int64
+			e.start(consumerFunc(func(buf []byte) (int, int, bool) {
+				if over.Load() {
+					after.Add(int64(len(buf)))
+				}
+				return len(buf), 0, true
+			}))
+			e.append(make([]byte, 4<<20))
+			e.CloseWith(sysapi.AuthenticationViolation, []byte("bye"))
+			over.Store(true)
+			go func() {
+				for {
+					if _, err := peer.Write([]byte("PUB a 1\r\nx\r\n")); err != nil {
+						return // it has closed
+					}
+				}
+			}()
+			takes(peer, 1<<20, 100*time.Millisecond)
+			within(t, "Finish", e.done)
+			if n := after.Load(); n > 0 {
+				t.Errorf("%d bytes were carried out", n)
+			}
+		})
 	}
 }

@@ -261,7 +261,7 @@ func (c *Conn) unpack(r Consumer, in *inbound, need *int) bool {
 				in.endBatch(r)
 			}
 		} else {
-			in.reads++ // as in readRaw: nothing waits for the whole of a large payload
+			c.filled(in)
 		}
 	}
 	u.packed = u.packed[:copy(u.packed, at)]

@@ -203,7 +203,7 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 					return true
 				}
 			} else {
-				in.reads++ // what came before a large payload does not wait for all of it
+				c.filled(in)
 			}
 			if in.bytes >= c.readSize() || in.reads >= batchReads {
 				in.endBatch(r)
@@ -230,6 +230,13 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 	}
 }
 
+// filled notes a read that has only brought more of a large payload: what came before
+// that does not wait for all of it, and the other end is alive.
+func (c *Conn) filled(in *inbound) {
+	in.reads++
+	c.Heard(time.Now().UnixNano())
+}
+
 // readBlocking is for connections that cannot be asked whether they are
 // readable: it waits with a small buffer, and takes a large one as long as the
 // small one comes back full.
@@ -248,12 +255,17 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 		free := in.buf[len(in.buf):cap(in.buf)]
 		n, err := src.Read(free)
 		in.buf = in.buf[:len(in.buf)+n]
+		if c.over() {
+			return nil // what comes after the last words is not carried out
+		}
 		if n > 0 && len(in.buf) >= need {
 			var ok bool
 			if need, ok = in.feed(r); !ok {
 				return nil
 			}
 			in.endBatch(r)
+		} else if n > 0 {
+			c.filled(in)
 		}
 		if err != nil {
 			leave, goOn := c.rests(in, err)
@@ -296,19 +308,27 @@ func (c *Conn) Ended() bool {
 // First reads the very first bytes of a connection into p, before ReadLoop. A zero timeout means no limit.
 func (c *Conn) First(p []byte, timeout time.Duration) (int, error) {
 	if timeout > 0 {
-		if err := c.nc.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-			return 0, err
+		if !c.readDeadline(time.Now().Add(timeout)) {
+			return 0, net.ErrClosed
 		}
-		defer func() {
-			// If this fails the connection is closed, and the next read says so.
-			_ = c.nc.SetReadDeadline(time.Time{})
-		}()
+		defer c.readDeadline(time.Time{})
 	}
 	n, err := c.nc.Read(p)
+	if c.over() {
+		return 0, net.ErrClosed
+	}
 	if n > 0 {
 		err = nil
 	}
 	return n, err
+}
+
+// readDeadline sets one unless the end has begun: that has set its own, which wakes
+// the reader and is never taken back.
+func (c *Conn) readDeadline(d time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closing && c.nc.SetReadDeadline(d) == nil
 }
 
 // Quiet reports whether err only says that the connection is over: the peer

@@ -153,8 +153,7 @@ func (c *Conn) Tell(acc *account.Account) {
 }
 
 // Retell tells everything anew. If before is not nil, only what may be told now
-// and not by its rules, or the reverse. What was not told yet follows: the cursors
-// stay where they are.
+// and not by its rules, or the reverse.
 func (c *Conn) Retell(before *Config) {
 	rules := c.rules(before)
 	c.tellMu.Lock()
@@ -162,13 +161,9 @@ func (c *Conn) Retell(before *Config) {
 	if c.introducing || c.ended {
 		return
 	}
-	after := c.rules(nil)
 	for acc, w := range c.watches {
-		all := &watch{cursor: acc.Interest.Watch(w.mask), mask: w.mask}
-		for c.tellSome(acc, all, rules) { // until nothing is left
-		}
-		all.cursor.Close()
-		for w.revised = true; c.tellSome(acc, w, after); { // the same
+		w.cursor.Again()
+		for w.revised = true; c.tellSome(acc, w, rules); { // until nothing is left
 		}
 	}
 	c.Flush()
@@ -256,7 +251,7 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 // rules are what may be told.
 type rules struct {
 	now, before *perm.Set // nil = everything
-	changed     bool      // only what now and before differ in is to be told
+	changed     bool      // of what is told again, only what now and before differ in is to be told
 	none        bool      // everything is to be told
 }
 
@@ -274,7 +269,7 @@ func (c *Conn) rules(before *Config) rules {
 // is to be told.
 func (r rules) judge(ch *interest.Change) (may, tell bool) {
 	may = mayTell(r.now, ch)
-	if r.changed {
+	if r.changed && ch.Again {
 		return may, may != mayTell(r.before, ch)
 	}
 	return may, may
