@@ -23,6 +23,10 @@ const closeShutdown = sysapi.ServerShutdown
 // routeProto is the level of the server protocol: message tracing.
 const routeProto = 3
 
+// routePayload is the largest message that another server may send: what max_payload
+// can be at most, and room for headers.
+const routePayload = 65 << 20
+
 // routePending is how much more than a client's queue a route's may hold.
 const routePending = 4
 
@@ -40,7 +44,7 @@ func (s *Server) compileCluster(opts *Options) (*route.Config, error) {
 		},
 		User: o.Username, Password: o.Password, AuthTimeout: o.AuthTimeout,
 		Compression: o.Compression.Mode, Thresholds: o.Compression.RTTThresholds,
-		PingInterval: o.PingInterval, MaxPingsOut: o.MaxPingsOut, MaxPayload: -1,
+		PingInterval: o.PingInterval, MaxPingsOut: o.MaxPingsOut, MaxPayload: routePayload,
 	}
 	if t := o.TLS; t != nil {
 		var err error

@@ -20,7 +20,9 @@ func (s *source) Routes() []sysapi.RouteInfo {
 	out := make([]sysapi.RouteInfo, 0, len(list))
 	now := time.Now()
 	for _, r := range list {
-		out = append(out, describeRoute(r, now))
+		if r.Registration() != nil { // else it is just becoming one
+			out = append(out, describeRoute(r, now))
+		}
 	}
 	slices.SortFunc(out, func(a, b sysapi.RouteInfo) int { return cmp.Compare(a.Rid, b.Rid) })
 	return out

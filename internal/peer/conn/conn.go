@@ -113,6 +113,9 @@ type Conn struct {
 	drained chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	out     Counters      // under mu
 
+	written   int64 // bytes of the queue that are out; under mu
+	holdsBack bool  // see HoldsBack
+
 	alive alive
 
 	wide       bool      // the reader's: see ReadWide
@@ -214,14 +217,25 @@ func (c *Conn) Send(p []byte) {
 	c.Flush()
 }
 
+// HoldsBack says that publishers are held back where the queue is over its bound: then
+// it is closed only beyond twice that, or by CutOff. To be called before anything is
+// appended.
+func (c *Conn) HoldsBack(yes bool) { c.holdsBack = yes }
+
 // Overflow closes the connection because its queue is over the bound.
 func (c *Conn) Overflow() {
-	c.mu.Lock()
-	pending := c.pending
-	c.mu.Unlock()
-	if pending <= c.limits.Load().MaxPending {
-		return // a flush has helped meanwhile
+	most := c.limits.Load().MaxPending
+	if c.holdsBack {
+		most *= 2
 	}
+	if _, pending := c.Out(); pending > most { // else a flush has helped meanwhile
+		c.CutOff()
+	}
+}
+
+// CutOff closes the connection because its queue does not get shorter.
+func (c *Conn) CutOff() {
+	_, pending := c.Out()
 	if c.Close(sysapi.SlowConsumerPendingBytes) {
 		c.owner.SlowConsumer(false, pending)
 	}
@@ -232,6 +246,13 @@ func (c *Conn) Out() (Counters, int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out, c.pending
+}
+
+// Written is how many bytes of the queue the socket has taken.
+func (c *Conn) Written() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.written
 }
 
 // Active notes that something went into the queue at time now, in ns. Under the

@@ -42,6 +42,7 @@ func (c *Conn) Flush() {
 		c.mu.Lock()
 		c.hint = int32(min(took, chunkMax))
 		c.pending += rest - took
+		c.written += max(took-rest, 0)
 		if err == nil {
 			if c.older == nil && cap(older) <= olderKept {
 				clear(older[:cap(older)]) // what writeNow has appended stands behind its length
@@ -217,6 +218,7 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 		moved = true
 		c.mu.Lock()
 		c.pending -= n
+		c.written += n
 		c.wakeLocked()
 		c.mu.Unlock()
 		left = netx.Advance(left, n)

@@ -88,6 +88,7 @@ func New(nc net.Conn, id uint64, dial *mesh.Dial, at *url.URL, host Host, group 
 	}
 	c.Init(nc, group, c, limits)
 	c.ReadWide(true)
+	c.HoldsBack(true)
 	return c
 }
 
@@ -178,12 +179,15 @@ func (c *Conn) End(reason sysapi.CloseReason, text string) {
 
 // reply appends p to the queue; it goes out when the batch ends.
 func (c *Conn) reply(p []byte) {
+	over := false
 	c.Lock()
 	if !c.Closing() {
-		c.Commit(append(c.Reserve(len(p)), p...), len(p))
+		_, over = c.Commit(append(c.Reserve(len(p)), p...), len(p))
 	}
 	c.Unlock()
-	c.batch.self = true
+	if c.batch.self = true; over {
+		c.Overflow() // who makes us answer has to read
+	}
 }
 
 // Awake implements conn.Owner: a route always has a reader.
@@ -212,16 +216,16 @@ const overrunStep = 2 * time.Second
 func (c *Conn) overrun() {
 	most := c.limit.Load().MaxPending
 	for {
-		_, before := c.Out()
-		if before <= most || c.Ended() {
+		if _, pending := c.Out(); pending <= most || c.Ended() {
 			return
 		}
+		before := c.Written()
 		c.Flush()
 		ctx, cancel := context.WithTimeout(c.ctx, overrunStep)
 		c.WaitDrained(ctx, most/4*3)
 		cancel()
-		if _, after := c.Out(); after >= before {
-			c.Overflow()
+		if _, pending := c.Out(); pending > most && c.Written() == before {
+			c.CutOff()
 			return
 		}
 	}

@@ -46,7 +46,7 @@ const nonceSize = 15
 // has ended.
 func (c *Conn) greet() bool {
 	c.nonce = rand.Text()[:nonceSize]
-	c.parser = routewire.Parser{MaxControlLine: lineBefore, MaxPayload: c.cfg.MaxPayload}
+	c.parser = routewire.Parser{MaxControlLine: lineBefore, MaxPayload: 0} // a stranger has no room for messages
 	c.log(slog.LevelInfo, "Route connection created")
 	err := c.secure()
 	if err != nil {
@@ -267,7 +267,7 @@ func (c *Conn) introduced(info *routewire.Info) {
 	c.stage = known
 	c.peerHeaders = info.Headers
 	c.parser.LeafOrigin = info.LNOC || info.LN
-	c.parser.MaxControlLine = lineAfter
+	c.parser.MaxControlLine, c.parser.MaxPayload = lineAfter, c.cfg.MaxPayload
 	c.own = info.Account != "" || c.dial != nil && c.dial.Slot.Account != ""
 	c.parser.Own = c.own
 	c.remote.Store(info)
