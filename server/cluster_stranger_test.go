@@ -12,7 +12,7 @@ import (
 // it: the connection ends.
 func TestClusterStrangerGetsNoRoom(t *testing.T) {
 	n := form(t, 1, func(_ int, o *server.Options) { o.Cluster.Username, o.Cluster.Password = "u", "p" })
-	for _, line := range []string{"RMSG $G x 999999999\r\nx", "PUB x 999999999\r\nx", "HMSG $G x 10 999999999\r\nx"} {
+	for _, line := range []string{"RMSG $G x 60000000\r\nx", "PUB x 60000000\r\nx", "HMSG $G x 10 60000000\r\nx"} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		p := testkit.Open(t, n[0].ClusterAddr().String())
