@@ -112,7 +112,7 @@ var predicted = []float64{1, 3, 9, 50, 200}
 func Measured(r Report) string {
 	t := &table{head: []string{"load", "server"}, side: []align{left, left}}
 	for _, n := range scenario.ScalingNodes {
-		t.head, t.side = append(t.head, fmt.Sprintf("%d nodes", n)), append(t.side, right)
+		t.head, t.side = append(t.head, fmt.Sprintf("N = %d", n)), append(t.side, right)
 	}
 	for _, c := range curves(r) {
 		cells := []string{c.title + ", a " + c.unit, c.server}

@@ -238,7 +238,8 @@ func (c *Conn) writeAll(batch [][]byte) bool {
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded) && moved && c.lingers():
-			// CloseWith may have come while this was being written. The last of the queue is going out: the reader says when it is enough.
+			// The last of the queue is going out: the reader says when it is enough.
+			// CloseWith may have come only while this was being written.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if lim.Policy == PolicyRetry && c.ClosedFor() == sysapi.NotClosed {
 				c.owner.SlowConsumer(true, pending)

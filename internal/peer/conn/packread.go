@@ -56,6 +56,9 @@ func (c *Conn) readPackedBlocking(r Consumer, in *inbound, need *int) error {
 		free := u.room(want)
 		n, err := src.Read(free)
 		u.packed = u.packed[:len(u.packed)+n]
+		if c.over() {
+			return nil // as in readBlocking
+		}
 		if n > 0 && !c.unpack(r, in, need) {
 			return in.err
 		}

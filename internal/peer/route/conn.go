@@ -70,6 +70,7 @@ type Conn struct {
 
 	tellMu      sync.Mutex
 	introducing bool // a goroutine tells everything; others need not
+	missed      bool // a reload while introducing: it is to be looked at again
 	ended       bool
 	watches     map[*account.Account]*watch
 	changes     []interest.Change // memory of tellSome

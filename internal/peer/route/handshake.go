@@ -268,18 +268,26 @@ func (c *Conn) introduced(info *routewire.Info) {
 	c.peerHeaders = info.Headers
 	c.parser.LeafOrigin = info.LNOC || info.LN
 	c.parser.MaxControlLine, c.parser.MaxPayload = lineAfter, c.cfg.MaxPayload
-	c.own = info.Account != "" || c.dial != nil && c.dial.Slot.Account != ""
-	c.parser.Own = c.own
 	c.remote.Store(info)
 	c.peer = c.host.Peers().acquire(info.ServerID)
-	if c.own {
-		name := info.Account
-		if c.dial != nil {
-			name = c.dial.Slot.Account
-		}
-		c.last = c.open(name)
+	if c.dial == nil {
+		c.belongsTo(info.Account)
+		c.host.Info(c, info) // may register it
+		return
 	}
+	// What this side has dialed it for may not hold any more: the mesh says so with this
+	// INFO, and registers it when the other side has confirmed.
 	c.host.Info(c, info)
+	_, own := c.host.Own(c)
+	c.belongsTo(own.Account)
+}
+
+// belongsTo makes the connection one account's own, or with "" one of the pool.
+func (c *Conn) belongsTo(account string) {
+	c.own = account != ""
+	if c.parser.Own = c.own; c.own {
+		c.last = c.open(account)
+	}
 }
 
 // agree is what two modes of compression make together.

@@ -77,6 +77,15 @@ func (c *Conn) introduceSome() (done bool) {
 	if some {
 		return false
 	}
+	if c.missed {
+		// A reload came in between: what was told before it is told once more, as it is now.
+		c.missed = false
+		for _, w := range c.watches {
+			w.revised = true
+			w.cursor.Again()
+		}
+		return false
+	}
 	c.introducing = false
 	relieved = c.peer.join(c, c.reg.Load().Slot)
 	return true
@@ -89,6 +98,7 @@ func (c *Conn) Rewatch() {
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.reg.Load() == nil || c.ended || c.introducing {
+		c.missed = c.missed || c.reg.Load() != nil // else nothing is told yet
 		return
 	}
 	c.rewatch(accounts)
@@ -159,6 +169,7 @@ func (c *Conn) Retell(before *Config) {
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.introducing || c.ended {
+		c.missed = true
 		return
 	}
 	for acc, w := range c.watches {
@@ -221,7 +232,8 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 		weight := int(ch.Weight)
 		if !rules.none {
 			may, tell := rules.judge(ch)
-			if !tell && (weight > 0 || !w.revised) {
+			takenBack := w.revised && (weight == 0 || ch.Again && c.introducing)
+			if !tell && !takenBack {
 				continue
 			}
 			if !may {
