@@ -19,8 +19,10 @@ func (s *Server) LameDuckShutdown() {
 		return
 	}
 	s.phase = lame
-	l := s.listener
-	accepts := s.accepts
+	s.life.Unlock()
+	<-s.opened
+	s.life.Lock()
+	l, accepts := s.listener, s.accepts
 	s.life.Unlock()
 	opts := s.opts.Load()
 	s.log.Info("Entering lame duck mode, stop accepting new clients")

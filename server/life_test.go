@@ -138,11 +138,19 @@ func TestShutdownByMany(t *testing.T) {
 // TestShutdownDuringStart: whoever comes first, nothing is left.
 func TestShutdownDuringStart(t *testing.T) {
 	testkit.NothingLeft(t)
-	for range 100 {
-		s, _ := testkit.New(t, &server.Options{HTTPHost: "127.0.0.1", HTTPPort: -1, ProfPort: -1}, 0)
+	for i := range 100 {
+		opts := &server.Options{HTTPHost: "127.0.0.1", HTTPPort: -1, ProfPort: -1}
+		opts.LameDuckDuration, opts.LameDuckGracePeriod = time.Millisecond, time.Microsecond
+		if i%2 == 1 {
+			opts.Cluster.Host, opts.Cluster.Port = "127.0.0.1", -1
+		}
+		s, _ := testkit.New(t, opts, 0)
 		var both sync.WaitGroup
 		both.Go(func() { _ = s.Start() })
 		both.Go(s.Shutdown)
+		if i%3 == 0 {
+			both.Go(s.LameDuckShutdown)
+		}
 		both.Wait()
 		s.WaitForShutdown()
 		if s.Addr() != nil || s.MonitorAddr() != nil || s.ProfileAddr() != nil {

@@ -51,6 +51,7 @@ type Server struct {
 	listener net.Listener
 	loaded   time.Time // of the configuration
 	done     chan struct{}
+	opened   chan struct{} // closed when Start has opened all, or failed to
 	accepts  chan struct{} // closed when the accept loop has ended; nil before Start
 	reloads  sync.Mutex    // one at a time
 }
@@ -82,7 +83,7 @@ func New(opts *Options, more ...Option) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		log: slog.New(slog.DiscardHandler), group: task.NewGroup("server"), done: make(chan struct{}),
+		log: slog.New(slog.DiscardHandler), group: task.NewGroup("server"), done: make(chan struct{}), opened: make(chan struct{}),
 		start: time.Now(),
 	}
 	for _, o := range more {
@@ -140,20 +141,27 @@ func (s *Server) Start() error {
 	}
 	s.phase = running
 	s.life.Unlock()
-	opts := s.opts.Load()
+	err := s.open(s.opts.Load())
+	close(s.opened)
+	if err != nil {
+		s.Shutdown()
+	}
+	return err
+}
+
+// open is Start without the clearing up. Shutdown waits for it, so that nothing
+// is opened behind what it has closed already; what open waits for is bounded.
+func (s *Server) open(opts *Options) error {
 	s.startParker()
 	if err := s.web.start(s, opts); err != nil {
-		s.Shutdown()
 		return err
 	}
 	if !opts.DontListen {
 		if err := s.listen(opts); err != nil {
-			s.Shutdown()
 			return err
 		}
 	}
 	if err := s.startCluster(opts); err != nil {
-		s.Shutdown()
 		return err
 	}
 	if opts.DontListen {
@@ -226,12 +234,15 @@ func (s *Server) Shutdown() {
 	}
 	started := s.phase != fresh
 	s.phase = stopped
-	l := s.listener
-	s.listener = nil
 	s.life.Unlock()
 	if started {
 		s.log.Info("Initiating Shutdown...")
+		<-s.opened
 	}
+	s.life.Lock()
+	l := s.listener
+	s.listener = nil
+	s.life.Unlock()
 	if l != nil {
 		s.logClose("client listener", l.Close())
 	}
