@@ -228,10 +228,12 @@ func (c *cluster) register(e *mesh.Register) {
 	if r == nil {
 		return
 	}
-	if e.First && e.Peer.Pool > 0 {
-		for _, name := range c.server.meshOptions(c.server.opts.Load()).Accounts {
-			c.peers.Pin(e.Peer.ID, name, true)
+	if e.First {
+		var pinned []string
+		if e.Peer.Pool > 0 {
+			pinned = c.server.meshOptions(c.server.opts.Load()).Accounts
 		}
+		c.peers.PinOnly(e.Peer.ID, pinned)
 	}
 	c.mu.Lock()
 	if _, ok := c.conns[r]; !ok {

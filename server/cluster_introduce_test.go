@@ -97,3 +97,28 @@ func TestClusterSlotLost(t *testing.T) {
 	own.Send("RS+ $G bar\r\n")
 	knows(t, n[0], 1)
 }
+
+// TestClusterPongMeansAll: on an account's own connection a PING is answered only when
+// all of its interest has been told, however much that is.
+func TestClusterPongMeansAll(t *testing.T) {
+	const many = 100_000
+	n := form(t, 1, func(_ int, o *server.Options) { o.Cluster.Accounts = []string{"$G"} })
+	want(t, n[0], many).Sync()
+	hello := strings.TrimSuffix(slowHello, "RS+ $G flood.*\r\nPING\r\n")
+	pool := strings.Replace(hello, `"compression"`, `"route_pool_size":3,"compression"`, 1)
+	p := testkit.Open(t, n[0].ClusterAddr().String())
+	p.Send("%sPING\r\n", pool)
+	for p.Line() != "PONG" {
+	}
+	own := testkit.Open(t, n[0].ClusterAddr().String())
+	own.Send("%sPING\r\n", strings.Replace(pool, `"compression"`, `"route_account":"$G","compression"`, 1))
+	told := 0
+	for line := ""; line != "PONG"; line = own.Line() {
+		if strings.HasPrefix(line, "RS+ a.") {
+			told++
+		}
+	}
+	if told != many {
+		t.Errorf("PONG after %d of %d subscriptions", told, many)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"dunlin/internal/core/perm"
+	"dunlin/internal/ops/config"
 	"dunlin/internal/testkit"
 	"dunlin/server"
 )
@@ -104,5 +106,72 @@ func TestClusterFrozenRoute(t *testing.T) {
 	done := pour(t, n[0], 32<<10)
 	n[0].Log.Wait(t, "Slow Consumer Detected")
 	<-done
+	testkit.Eventually(t, "no route is left", func() bool { return n[0].NumRoutes() == 0 })
+}
+
+// want subscribes to count subjects, long enough that they fill what a system keeps
+// for a socket.
+func want(t *testing.T, n *testkit.Server, count int) *testkit.Client {
+	t.Helper()
+	c := testkit.Join(t, n.Address(), "")
+	var b strings.Builder
+	for i := range count {
+		fmt.Fprintf(&b, "SUB a.%0100d %d\r\n", i, i)
+		if b.Len() > 64<<10 || i == count-1 {
+			c.Send("%s", b.String())
+			b.Reset()
+		}
+	}
+	return c
+}
+
+// TestClusterSlowInterest: when a reload makes all interest known to a server that reads
+// slowly, what waits for it stays within bounds, nobody else waits, and it is told all.
+func TestClusterSlowInterest(t *testing.T) {
+	const count, bound = 150_000, 64 << 10
+	only := func(subject string) *config.RoutePermissions {
+		return &config.RoutePermissions{Import: &perm.Subjects{Allow: []string{subject}}}
+	}
+	n := form(t, 1, func(_ int, o *server.Options) {
+		o.MaxPending, o.MaxPayload, o.Cluster.Permissions = bound, 4096, only("none")
+	})
+	peer := slowPeer(t, n[0])
+	want(t, n[0], count).Sync()
+	o := testkit.Local(&server.Options{ServerName: "n0", HTTPHost: "127.0.0.1", HTTPPort: -1, MaxPending: bound, MaxPayload: 4096})
+	o.Cluster = config.Cluster{Name: "C", Host: "127.0.0.1", Port: -1, Compression: config.Compression{Mode: config.CompressionOff}, Permissions: only("a.>")}
+	if err := n[0].ReloadOptions(o); err != nil {
+		t.Fatal(err)
+	}
+	const shard = count / 32 * 2 * 120 // a part of the interest is told in one piece
+	told := map[string]bool{}
+	for len(told) < count {
+		line := peer.Line()
+		if !strings.HasPrefix(line, "RS+ $G a.") {
+			continue
+		}
+		if told[line] {
+			t.Fatalf("%q was told twice", line)
+		}
+		if told[line] = true; len(told)%1000 == 0 {
+			if most := behind(t, n[0]); most > 4*bound+shard {
+				t.Fatalf("%d bytes wait, the bound is %d", most, 4*bound)
+			}
+		}
+	}
+	c := testkit.Join(t, n[0].Address(), "")
+	c.Send("SUB a.last 1\r\n")
+	c.Sync()
+	for !strings.HasPrefix(peer.Line(), "RS+ $G a.last") {
+	}
+}
+
+// TestClusterFrozenInterest: who subscribes a lot waits for a server that does not read,
+// but not for ever.
+func TestClusterFrozenInterest(t *testing.T) {
+	n := form(t, 1, func(_ int, o *server.Options) { o.MaxPending, o.MaxPayload = 64<<10, 4096 })
+	slowPeer(t, n[0])
+	c := want(t, n[0], 150_000)
+	n[0].Log.Wait(t, "Slow Consumer Detected")
+	c.Sync()
 	testkit.Eventually(t, "no route is left", func() bool { return n[0].NumRoutes() == 0 })
 }

@@ -222,7 +222,15 @@ func (c *choices) event(m *Mesh, w *witness, now time.Time) time.Time {
 				w.over(id)
 			}
 		}
-		w.see(m.Dialed(now, id, err))
+		known := w.live[id] || err != nil
+		effects := m.Dialed(now, id, err)
+		if !known { // what nobody waits for any more is closed at once
+			if len(effects) == 0 || effects[0] != Effect(Close{Conn: id}) {
+				w.t.Fatalf("a connection that was given up while it was dialed: %v", effects)
+			}
+			effects = effects[1:]
+		}
+		w.see(effects)
 	case 3, 4:
 		id, effects := m.Accepted(now)
 		w.live[id] = true

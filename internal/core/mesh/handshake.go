@@ -15,7 +15,11 @@ func (m *Mesh) Dialed(now time.Time, id ConnID, err error) []Effect {
 	m.now = now
 	c := m.conns[id]
 	switch {
-	case c == nil || !c.dialed || c.registered:
+	case c == nil:
+		if err == nil { // given up while it was dialed: the Close found no connection
+			m.emit(Close{Conn: id})
+		}
+	case !c.dialed || c.registered:
 	case err != nil:
 		m.logFailure(c, err)
 		m.drop(c)

@@ -21,6 +21,8 @@ type Remote struct {
 	kind  forward.Kind
 	owner uint32 // marks what is its own in the table
 	count atomic.Int64
+	// refused counts what was beyond groupsMax.
+	refused atomic.Int64
 
 	waiting *changes // since Apply; nil if there are none
 }
@@ -50,6 +52,8 @@ const (
 	// weightMax bounds what a server may claim to be its members of a queue group:
 	// their sum over all servers must fit in 32 bits.
 	weightMax = 1 << 20
+	// groupsMax bounds the queue groups of one subject that one connection tells of.
+	groupsMax = 1 << 12
 )
 
 // owners counts the Remotes ever made.
@@ -63,6 +67,10 @@ func NewRemote(t *Table, sink Sink, kind forward.Kind) *Remote {
 
 // Len is the number of subscriptions in the table.
 func (r *Remote) Len() int { return int(r.count.Load()) }
+
+// Refused is how many subscriptions were not taken because the connection tells of
+// too many queue groups of one subject.
+func (r *Remote) Refused() int64 { return r.refused.Load() }
 
 // All calls fn for every subscription in the table until it returns false. It
 // goes over the whole table: this is for monitoring.
@@ -160,25 +168,30 @@ func (r *Remote) RemoveAll() {
 // there is no more than before. Under the lock.
 func (t *Table) insertRemote(r *Remote, s *Sub) bool {
 	subj := s.Subject()
-	if !subject.IsLiteral(subj) {
-		n := t.wild.grow(subj)
-		old := find(n.subs.Load(), r, s.Queue())
-		if old != nil && old.Max == s.Max {
-			return false
-		}
-		t.insertWild(s, n) // first, so that no message finds neither
-		if old != nil {
-			t.remove(old)
-		}
-		return old == nil
+	var n *node
+	var h uint64
+	var head *Sub
+	literal := subject.IsLiteral(subj)
+	if literal {
+		h = hashString(subj)
+		head = (*Sub)(t.literals.Find(uint32(h), unsafe.Slice(unsafe.StringData(subj), len(subj))))
+	} else {
+		n = t.wild.grow(subj)
+		head = n.subs.Load()
 	}
-	h := hashString(subj)
-	head := (*Sub)(t.literals.Find(uint32(h), unsafe.Slice(unsafe.StringData(subj), len(subj))))
-	old := find(head, r, s.Queue())
-	if old != nil && old.Max == s.Max {
+	old, others := find(head, r, s.Queue())
+	switch {
+	case old != nil && old.Max == s.Max:
 		return false
+	case old == nil && others >= groupsMax:
+		r.refused.Add(1)
+		return false // n has others, so it was not grown for this
 	}
-	t.insertLiteral(s, h, head)
+	if literal { // first, so that no message finds neither
+		t.insertLiteral(s, h, head)
+	} else {
+		t.insertWild(s, n)
+	}
 	if old != nil {
 		t.remove(old)
 	}
@@ -194,18 +207,22 @@ func (t *Table) removeRemote(r *Remote, subj, queue []byte) bool {
 	} else if n := t.wild.find(string(subj)); n != nil {
 		head = n.subs.Load()
 	}
-	s := find(head, r, bytesToString(queue))
+	s, _ := find(head, r, bytesToString(queue))
 	return s != nil && t.remove(s)
 }
 
-// find looks through the subscriptions of one subject for r's. It is linear in
-// those, which are many only where many here want the same, and what other
-// servers tell of such a subject seldom changes.
-func find(s *Sub, r *Remote, queue string) *Sub {
-	for ; s != nil; s = s.next.Load() {
-		if r.owns(s) && s.Queue() == queue {
-			return s
+// find looks through the subscriptions of one subject for r's to queue, and counts
+// r's others before it. It is linear in what other servers want of that subject,
+// which groupsMax bounds.
+func find(s *Sub, r *Remote, queue string) (found *Sub, others int) {
+	for ; s != nil && s.Kind != forward.Client; s = s.next.Load() {
+		if !r.owns(s) {
+			continue
 		}
+		if s.Queue() == queue {
+			return s, others
+		}
+		others++
 	}
-	return nil
+	return nil, others
 }

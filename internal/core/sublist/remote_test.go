@@ -164,3 +164,39 @@ func BenchmarkRemoteAdd(b *testing.B) {
 	}
 	r.Apply()
 }
+
+// TestRemoteGroupsBound: a server may name any number of queue groups of one subject;
+// what is beyond the bound is refused, and what clients want does not make it slower.
+func TestRemoteGroupsBound(t *testing.T) {
+	var table sublist.Table
+	r := sublist.NewRemote(&table, &sink{"B"}, forward.Route)
+	other := sublist.NewRemote(&table, &sink{"C"}, forward.Route)
+	const most = 1 << 12
+	for _, subj := range []string{"a.b", "a.*"} {
+		before := r.Refused()
+		for i := range most + 10 {
+			r.Add([]byte(subj), fmt.Appendf(nil, "q%d", i), 1)
+			if i == most/2 {
+				other.Add([]byte(subj), []byte("q"), 3)
+				other.Apply()
+			}
+		}
+		r.Add([]byte(subj), []byte("q1"), 2) // one that there is
+		r.Apply()
+		if n := r.Refused() - before; n != 10 {
+			t.Errorf("%s: %d refused, want 10", subj, n)
+		}
+	}
+	if r.Len() != 2*most {
+		t.Errorf("%d in the table, want %d", r.Len(), 2*most)
+	}
+	r.Remove([]byte("a.b"), []byte("q1"))
+	r.Add([]byte("a.b"), []byte("more"), 1)
+	if r.Apply(); r.Refused() != 20 || r.Len() != 2*most {
+		t.Errorf("%d refused and %d in the table after one has made room", r.Refused(), r.Len())
+	}
+	r.RemoveAll()
+	if got := peers(&table, "a.b"); got != "q:C*3 q:C*3" && got != "q:C*6" {
+		t.Errorf("left: %q", got)
+	}
+}

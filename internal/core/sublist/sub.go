@@ -135,13 +135,30 @@ type literal Sub
 func (l *literal) IndexHash() uint32 { return l.hash }
 func (l *literal) IndexKey() string  { return (*Sub)(l).Subject() }
 
-// push puts s in front of the chain whose head was head (nil for an empty one).
-func (s *Sub) push(head *Sub) {
-	s.prev = nil
-	s.next.Store(head)
-	if head != nil {
-		head.prev = s
+// chain puts s into the chain whose head was head (nil for an empty one), and
+// returns its head. What other servers want stands in front: so looking for one
+// of theirs does not take longer the more clients here want the same.
+func (s *Sub) chain(head *Sub) *Sub {
+	var before *Sub
+	if s.Kind == forward.Client {
+		for at := head; at != nil && at.Kind != forward.Client; at = at.next.Load() {
+			before = at
+		}
 	}
+	next := head
+	if before != nil {
+		next = before.next.Load()
+	}
+	s.prev = before
+	s.next.Store(next)
+	if next != nil {
+		next.prev = s
+	}
+	if before == nil {
+		return s
+	}
+	before.next.Store(s) // last: a reader may come by
+	return head
 }
 
 // unlink takes s out of the middle or the end of its chain. Its own next stays,

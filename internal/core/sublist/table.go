@@ -97,10 +97,10 @@ func (t *Table) insert(s *Sub) {
 // the lock.
 func (t *Table) insertLiteral(s *Sub, h uint64, head *Sub) {
 	s.hash = uint32(h)
-	s.push(head)
-	if head == nil {
+	switch first := s.chain(head); {
+	case head == nil:
 		t.literals.Insert((*literal)(s))
-	} else {
+	case first != head:
 		t.literals.Replace((*literal)(head), (*literal)(s))
 	}
 	t.genLiteral[genOf(h)].Add(1)
@@ -110,8 +110,7 @@ func (t *Table) insertLiteral(s *Sub, h uint64, head *Sub) {
 // insertWild adds s, whose subject ends at n. Under the lock.
 func (t *Table) insertWild(s *Sub, n *node) {
 	t.wildSubs.Add(1)
-	s.push(n.subs.Load())
-	n.subs.Store(s)
+	n.subs.Store(s.chain(n.subs.Load()))
 	t.bumpWild(s.Subject())
 	t.inserted(s)
 }

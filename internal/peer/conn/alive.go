@@ -28,6 +28,7 @@ type alive struct {
 	pingSent atomic.Int64 // ns since 1970
 	pingsOut atomic.Int32
 	rtt      atomic.Int64 // ns
+	taken    atomic.Int64 // bytes that the socket had taken when it was looked at last
 }
 
 // SetTimer replaces the connection's one timer. What it runs ends with the
@@ -76,10 +77,14 @@ func (c *Conn) WatchAlive(first time.Duration) {
 func (c *Conn) watch() {
 	a, p, now := &c.alive, c.owner.Pings(), time.Now()
 	quiet := now.Sub(time.Unix(0, a.lastIn.Load()))
+	written, waiting := c.progress()
+	taking := a.taken.Swap(written) != written && waiting
 	due := a.rtt.Load() == 0 || now.Sub(time.Unix(0, a.pingSent.Load())) > p.RTTEvery
 	switch {
 	case quiet < p.Interval*9/10 && !due:
 		a.pingsOut.Store(0)
+	case int(a.pingsOut.Load())+1 > p.Max && taking:
+		// The pings are still in the queue, from which the other end takes.
 	case int(a.pingsOut.Load())+1 > p.Max:
 		c.owner.Stale()
 		c.CloseWith(sysapi.StaleConnection, wire.AppendErr(nil, wire.TextStale))

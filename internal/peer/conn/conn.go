@@ -255,6 +255,13 @@ func (c *Conn) Written() int64 {
 	return c.written
 }
 
+// progress is how much the socket has taken of the queue, and whether more waits.
+func (c *Conn) progress() (written int64, waiting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.written, c.pending > 0
+}
+
 // Active notes that something went into the queue at time now, in ns. Under the
 // lock.
 func (c *Conn) Active(now int64) { c.lastActive = now }

@@ -71,6 +71,8 @@ type Conn struct {
 	tellMu      sync.Mutex
 	introducing bool // a goroutine tells everything; others need not
 	missed      bool // a reload while introducing: it is to be looked at again
+	catching    bool // a goroutine tells what there was no room for
+	owesPong    bool // a PING is answered when all has been told
 	ended       bool
 	watches     map[*account.Account]*watch
 	changes     []interest.Change // memory of tellSome

@@ -58,7 +58,11 @@ func (c *Conn) introduceNow() {
 func (c *Conn) introduceSome() (done bool) {
 	accounts, rules := c.host.Accounts(), c.rules(nil)
 	var relieved []*Conn
+	pong := false
 	defer func() {
+		if pong {
+			c.Send([]byte("PONG\r\n"))
+		}
 		c.Flush()
 		for _, other := range relieved {
 			other.Rewatch()
@@ -72,7 +76,10 @@ func (c *Conn) introduceSome() (done bool) {
 	c.rewatch(accounts)
 	some := false
 	for acc, w := range c.watches {
-		some = c.tellSome(acc, w, rules) || some
+		told, full := c.tellSome(acc, w, rules)
+		if some = some || told; full {
+			break
+		}
 	}
 	if some {
 		return false
@@ -87,8 +94,24 @@ func (c *Conn) introduceSome() (done bool) {
 		return false
 	}
 	c.introducing = false
+	if c.owesPong {
+		c.owesPong = false
+		pong = true
+	}
 	relieved = c.peer.join(c, c.reg.Load().Slot)
 	return true
+}
+
+// putOff reports whether a PING on an account's own connection is answered later, when
+// all interest has been told: the other server takes the PONG for the sign of that.
+func (c *Conn) putOff() bool {
+	if !c.own || c.reg.Load() == nil {
+		return false
+	}
+	c.tellMu.Lock()
+	defer c.tellMu.Unlock()
+	c.owesPong = c.introducing && !c.ended
+	return c.owesPong
 }
 
 // Rewatch follows the accounts that the connection carries by now: accounts
@@ -102,11 +125,43 @@ func (c *Conn) Rewatch() {
 		return
 	}
 	c.rewatch(accounts)
+	c.tellAll(rules)
+	c.Flush()
+}
+
+// tellAll tells what has changed in all accounts. Where the other server is too far
+// behind for that, a goroutine goes on when it is not: who calls may hold up more
+// than a client. Under tellMu.
+func (c *Conn) tellAll(rules rules) {
+	if c.tellRoom(rules) || c.catching {
+		return
+	}
+	c.catching = c.group.Go("interest", func(context.Context) { c.catchUp() })
+}
+
+// tellRoom tells what there is room for, and reports whether that was all. Under tellMu.
+func (c *Conn) tellRoom(rules rules) (all bool) {
 	for acc, w := range c.watches {
-		for c.tellSome(acc, w, rules) { // until nothing is left
+		for some, full := true, false; some; {
+			if some, full = c.tellSome(acc, w, rules); full {
+				return false
+			}
 		}
 	}
-	c.Flush()
+	return true
+}
+
+// catchUp is the rest of tellAll.
+func (c *Conn) catchUp() {
+	for done := false; !done; {
+		c.WaitDrained(c.ctx, c.limit.Load().Slow)
+		rules := c.rules(nil)
+		c.tellMu.Lock()
+		done = c.ended || c.Ended() || c.tellRoom(rules)
+		c.catching = !done
+		c.tellMu.Unlock()
+		c.Flush()
+	}
 }
 
 // rewatch follows what the connection carries, and nothing else. Under tellMu.
@@ -143,20 +198,25 @@ func (c *Conn) forgetInterest() {
 }
 
 // Tell tells the other server what has changed in acc. When it returns, that
-// is in the queue, before anything that is published from then on.
+// is in the queue, before anything that is published from then on. Whoever makes
+// it change waits for a server that does not read, as publishers do.
 func (c *Conn) Tell(acc *account.Account) {
 	rules := c.rules(nil)
-	c.tellMu.Lock()
-	w := c.watches[acc]
-	if w == nil || c.introducing || c.ended {
-		c.tellMu.Unlock()
-		return
-	}
 	told := false
-	for c.tellSome(acc, w, rules) {
-		told = true
+	for {
+		full := false
+		c.tellMu.Lock()
+		if w := c.watches[acc]; w != nil && !c.introducing && !c.ended {
+			for some := true; some && !full; told = told || some {
+				some, full = c.tellSome(acc, w, rules)
+			}
+		}
+		c.tellMu.Unlock()
+		if !full {
+			break
+		}
+		c.overrun()
 	}
-	c.tellMu.Unlock()
 	if told {
 		c.Flush()
 	}
@@ -172,11 +232,11 @@ func (c *Conn) Retell(before *Config) {
 		c.missed = true
 		return
 	}
-	for acc, w := range c.watches {
+	for _, w := range c.watches {
 		w.cursor.Again()
-		for w.revised = true; c.tellSome(acc, w, rules); { // until nothing is left
-		}
+		w.revised = true
 	}
+	c.tellAll(rules)
 	c.Flush()
 }
 
@@ -215,12 +275,13 @@ func (c *Conn) dropRefused() {
 	}
 }
 
-// tellSome writes some of what has changed into the queue, and reports whether
-// there was anything. Under tellMu.
-func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
+// tellSome writes some of what has changed into the queue. It reports whether there
+// was anything, and whether the queue is beyond its bound: then the caller has to
+// wait before it goes on, and the ledger sums up what comes meanwhile. Under tellMu.
+func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) (some, full bool) {
 	c.changes = w.cursor.Next(c.changes[:0])
 	if len(c.changes) == 0 {
-		return false
+		return false, false
 	}
 	name := acc.Name
 	if c.own {
@@ -232,7 +293,7 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 		weight := int(ch.Weight)
 		if !rules.none {
 			may, tell := rules.judge(ch)
-			takenBack := w.revised && (weight == 0 || ch.Again && c.introducing)
+			takenBack := w.revised && (weight == 0 || ch.Again && (c.introducing || c.catching))
 			if !tell && !takenBack {
 				continue
 			}
@@ -252,12 +313,13 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) bool {
 		}
 		c.Commit(after, len(after)-len(before))
 	}
+	full = !c.Closing() && c.Pending() > c.limit.Load().MaxPending
 	c.Unlock()
 	clear(c.changes)
 	if cap(c.changes) > changesKept {
 		c.changes = nil
 	}
-	return true
+	return true, full
 }
 
 // rules are what may be told.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dunlin/internal/core/forward"
 	"dunlin/internal/core/interest"
 	"dunlin/internal/core/sublist"
 	"dunlin/internal/proto/routewire"
@@ -80,7 +81,7 @@ func (l *Link) deliverOne(c *Conn, m *wire.Msg, queues []string, alone bool, b *
 	name := l.nameOn(c)
 	size := routewire.MsgSize(name, m, queues)
 	c.Lock()
-	if c.Closing() {
+	if c.Closing() || b.Kind == forward.Route && c.Pending() > c.limit.Load().MaxPending {
 		c.Unlock()
 		return false
 	}
@@ -167,7 +168,9 @@ func (c *Conn) relieve(b *sublist.Batch, full bool) {
 		c.WaitDrained(ctx, lim.Stalled/2)
 		cancel()
 	}
-	if pending > lim.MaxPending {
+	// Two servers that wait for each other to read would both be cut off: what a route
+	// has brought does not wait, and deliverOne takes no more of it.
+	if pending > lim.MaxPending && b.Kind != forward.Route {
 		c.overrun()
 	}
 	c.Lock()

@@ -72,6 +72,24 @@ func (p *Peers) Pin(id, account string, own bool) {
 	peer.mu.Unlock()
 }
 
+// PinOnly has the pool connections to the server id leave accounts, and no others, to
+// connections of their own: it is for a server whose first connection has come.
+func (p *Peers) PinOnly(id string, accounts []string) {
+	p.mu.Lock()
+	peer := p.byID[id]
+	p.mu.Unlock()
+	if peer == nil {
+		return
+	}
+	peer.mu.Lock()
+	defer peer.mu.Unlock()
+	clear(peer.pinned)
+	for _, name := range accounts {
+		peer.pinned[name] = true
+	}
+	peer.assign()
+}
+
 // describe takes over what a registration says of the pool.
 func (p *Peer) describe(r *mesh.Register) {
 	p.mu.Lock()

@@ -27,6 +27,7 @@ type inbound struct {
 	leaf    map[string]*sublist.Remote // interest of leaf nodes, by their cluster
 	active  bool                       // has published since the last flush
 	dirty   bool                       // interest that is not applied
+	refused bool                       // said that interest was refused
 }
 
 // originsMax bounds the clusters of leaf nodes that a server tells of.
@@ -124,14 +125,22 @@ func (c *Conn) settle() {
 
 func (c *Conn) applyInterest() {
 	for i, in := range c.dirty {
-		in.remote.Apply()
+		c.apply(in, in.remote)
 		for _, r := range in.leaf {
-			r.Apply()
+			c.apply(in, r)
 		}
 		in.dirty = false
 		c.dirty[i] = nil
 	}
 	c.dirty = c.dirty[:0]
+}
+
+func (c *Conn) apply(in *inbound, r *sublist.Remote) {
+	r.Apply()
+	if n := r.Refused(); n > 0 && !in.refused {
+		in.refused = true
+		c.log(slog.LevelError, fmt.Sprintf("Too many queue groups of one subject in account %q: those beyond get no messages from here", in.name))
+	}
 }
 
 func (c *Conn) broken(err error, at []byte) {
@@ -176,8 +185,9 @@ func (c *Conn) do(op routewire.Op) {
 	case routewire.OpInterest, routewire.OpNoInterest:
 		c.interest(op == routewire.OpInterest)
 	case routewire.OpPing:
-		c.settle()
-		c.reply([]byte("PONG\r\n"))
+		if c.settle(); !c.putOff() {
+			c.reply([]byte("PONG\r\n"))
+		}
 	case routewire.OpPong:
 		c.pong()
 	case routewire.OpInfo:
@@ -286,7 +296,9 @@ func (c *Conn) interest(wants bool) {
 	p := &c.parser
 	in := c.in()
 	if in == nil {
-		c.unknownAccount()
+		if wants { // what ends may be of an account that a reload has ended before
+			c.unknownAccount()
+		}
 		return
 	}
 	if !subject.Wellformed(p.Subject) {
