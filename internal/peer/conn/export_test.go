@@ -49,3 +49,6 @@ func (c *Conn) HoldsChunks() (n int) {
 	}
 	return n
 }
+
+// Watch is what the ping timer does.
+func (c *Conn) Watch() { c.watch() }
