@@ -107,7 +107,7 @@ func (s *Shell) dial(ctx context.Context, d *mesh.Dial) {
 	s.Call(func(m *mesh.Mesh, now time.Time) []mesh.Effect { return m.Dialed(now, d.Conn, err) })
 }
 
-var errNoAddress = errors.New("the name has no address but this server's own")
+var errNoAddress = errors.New("the name has no address")
 
 // connect resolves the name and takes one of its addresses by chance.
 func (s *Shell) connect(ctx context.Context, addr string) (net.Conn, error) {
