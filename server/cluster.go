@@ -177,10 +177,18 @@ func (c *cluster) changed() {
 	}
 }
 
-// interestChanged has other servers told of acc's interest.
-func (c *cluster) interestChanged(acc *account.Account) {
+// interestChanged has other servers told of acc's interest: all that can be at once, and
+// then, if wait says so, it waits for those that are behind.
+func (c *cluster) interestChanged(acc *account.Account, wait bool) {
+	var behind []*route.Conn
 	for _, r := range c.routes() {
-		r.Tell(acc)
+		if !r.Tell(acc) && wait {
+			behind = append(behind, r)
+		}
+	}
+	for _, r := range behind {
+		for r.Overrun(); !r.Tell(acc); r.Overrun() {
+		}
 	}
 }
 

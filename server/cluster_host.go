@@ -30,7 +30,7 @@ func (c *cluster) Serve(nc net.Conn, d *mesh.Dial) {
 func (c *cluster) Admit(nc net.Conn) { c.run(nc, nil, nil) }
 
 func (c *cluster) run(nc net.Conn, d *mesh.Dial, at *url.URL) {
-	r := route.New(nc, c.server.clients.nextID(), d, at, c, c.group, &c.limits)
+	r := route.New(nc, c.server.clients.nextID(), d, at, c, c.group, &c.limits, &c.cfg)
 	c.mu.Lock()
 	closed := c.closed
 	if !closed {
@@ -46,9 +46,6 @@ func (c *cluster) run(nc net.Conn, d *mesh.Dial, at *url.URL) {
 		c.server.logClose("refused route", r.Finish())
 	}
 }
-
-// Config implements route.Host.
-func (c *cluster) Config() *route.Config { return c.cfg.Load() }
 
 // Account implements route.Host.
 func (c *cluster) Account(name string) *account.Account {

@@ -98,14 +98,14 @@ func TestClusterSlotLost(t *testing.T) {
 	knows(t, n[0], 1)
 }
 
-// TestClusterPongMeansAll: on an account's own connection a PING is answered only when
+// TestClusterPongMeansAll: on an account's own connection between Dunlin servers a PING is answered only when
 // all of its interest has been told, however much that is.
 func TestClusterPongMeansAll(t *testing.T) {
 	const many = 100_000
 	n := form(t, 1, func(_ int, o *server.Options) { o.Cluster.Accounts = []string{"$G"} })
 	want(t, n[0], many).Sync()
 	hello := strings.TrimSuffix(slowHello, "RS+ $G flood.*\r\nPING\r\n")
-	pool := strings.Replace(hello, `"compression"`, `"route_pool_size":3,"compression"`, 1)
+	pool := strings.Replace(hello, `"compression"`, `"dunlin":"1.0","route_pool_size":3,"compression"`, 1)
 	p := testkit.Open(t, n[0].ClusterAddr().String())
 	p.Send("%sPING\r\n", pool)
 	for p.Line() != "PONG" {

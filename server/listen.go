@@ -74,10 +74,7 @@ func (s *Server) admit(nc net.Conn, typ client.Type) bool {
 
 // InProcessConn connects a client within this process, without a socket.
 func (s *Server) InProcessConn() (net.Conn, error) {
-	s.life.Lock()
-	ok := s.phase == running
-	s.life.Unlock()
-	if !ok {
+	if !s.serving() {
 		return nil, ErrNotRunning
 	}
 	ours, theirs := net.Pipe()
@@ -101,7 +98,9 @@ func (h *host) Stale(*client.Client)   { h.totals.stale.Add(1) }
 func (h *host) Stalled(*client.Client) { h.totals.stalled.Add(1) }
 
 // InterestChanged implements client.Host.
-func (h *host) InterestChanged(acc *account.Account) { h.cluster.interestChanged(acc) }
+func (h *host) InterestChanged(acc *account.Account, wait bool) {
+	h.cluster.interestChanged(acc, wait)
+}
 
 func (h *host) AuthFailed(*client.Client, error) { h.totals.authFailures.Add(1) }
 

@@ -13,12 +13,13 @@ import (
 // ReloadOptions puts opts in force while the server runs. Everything is
 // verified first; on an error nothing has changed.
 func (s *Server) ReloadOptions(opts *Options) error {
+	if !s.serving() {
+		return ErrNotRunning
+	}
+	<-s.opened // Start goes by the options that it has found
 	s.reloads.Lock()
 	defer s.reloads.Unlock()
-	s.life.Lock()
-	ok := s.phase == running
-	s.life.Unlock()
-	if !ok {
+	if !s.serving() {
 		return ErrNotRunning
 	}
 	old := s.opts.Load()

@@ -260,6 +260,13 @@ func (s *Server) Shutdown() {
 // WaitForShutdown returns when Shutdown is complete, whoever asked for it.
 func (s *Server) WaitForShutdown() { <-s.done }
 
+// serving is from Start until the end, or lame duck mode, has begun.
+func (s *Server) serving() bool {
+	s.life.Lock()
+	defer s.life.Unlock()
+	return s.phase == running
+}
+
 func (s *Server) logClose(what string, err error) {
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		s.log.Warn("closing failed", "what", what, "error", err)

@@ -109,6 +109,9 @@ func (c *Cursor) notice(at int) {
 	}
 }
 
+// News reports whether Next may have something to tell.
+func (c *Cursor) News() bool { return c.news.Load() != 0 }
+
 // Next appends to dst what has changed, and returns dst as it was when nothing
 // has. One call tells of one part only, so that whoever calls it can write in between: call it
 // until nothing comes.

@@ -171,8 +171,8 @@ func (t *Table) insertRemote(r *Remote, s *Sub) bool {
 	var n *node
 	var h uint64
 	var head *Sub
-	literal := subject.IsLiteral(subj)
-	if literal {
+	plain := subject.IsLiteral(subj)
+	if plain {
 		h = hashString(subj)
 		head = (*Sub)(t.literals.Find(uint32(h), unsafe.Slice(unsafe.StringData(subj), len(subj))))
 	} else {
@@ -183,19 +183,30 @@ func (t *Table) insertRemote(r *Remote, s *Sub) bool {
 	switch {
 	case old != nil && old.Max == s.Max:
 		return false
-	case old == nil && others >= groupsMax:
+	case old == nil && s.IsQueue() && others >= groupsMax:
 		r.refused.Add(1)
 		return false // n has others, so it was not grown for this
-	}
-	if literal { // first, so that no message finds neither
+	case plain && old != nil:
+		s.hash = uint32(h)
+		if s.replace(old) {
+			t.literals.Replace((*literal)(old), (*literal)(s))
+		}
+		t.genLiteral[genOf(h)].Add(1)
+	case plain:
 		t.insertLiteral(s, h, head)
-	} else {
+		return true
+	case old != nil:
+		if s.replace(old) {
+			n.subs.Store(s)
+		}
+		t.bumpWild(subj)
+	default:
 		t.insertWild(s, n)
+		return true
 	}
-	if old != nil {
-		t.remove(old)
-	}
-	return old == nil
+	t.inserts.Add(1)
+	t.removes.Add(1)
+	return false
 }
 
 // removeRemote takes out what r has told of subj and queue; false if that is

@@ -195,8 +195,55 @@ func TestRemoteGroupsBound(t *testing.T) {
 	if r.Apply(); r.Refused() != 20 || r.Len() != 2*most {
 		t.Errorf("%d refused and %d in the table after one has made room", r.Refused(), r.Len())
 	}
+	r.Add([]byte("a.b"), nil, 1)
+	if r.Apply(); !strings.HasPrefix(peers(&table, "a.b"), "B ") {
+		t.Error("plain interest was refused because of many queue groups")
+	}
 	r.RemoveAll()
 	if got := peers(&table, "a.b"); got != "q:C*3 q:C*3" && got != "q:C*6" {
 		t.Errorf("left: %q", got)
+	}
+}
+
+// TestRemoteWeightChanges: while the number of members changes, and other things of the
+// same subject do, whoever looks finds the group.
+func TestRemoteWeightChanges(t *testing.T) {
+	for _, subj := range []string{"a.b", "a.*"} {
+		var table sublist.Table
+		b, c := sublist.NewRemote(&table, &sink{"B"}, forward.Route), sublist.NewRemote(&table, &sink{"C"}, forward.Route)
+		b.Add([]byte(subj), []byte("q"), 1)
+		b.Apply()
+		stop, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for i := 2; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if i%8 == 0 {
+					c.Remove([]byte(subj), nil)
+				} else if i%8 == 4 {
+					c.Add([]byte(subj), nil, 1)
+				}
+				c.Apply()
+				b.Add([]byte(subj), []byte("q"), i)
+				b.Apply()
+			}
+		}()
+		for range 20_000 {
+			var r sublist.Result
+			table.Match([]byte("a.b"), &r)
+			if len(r.Groups) == 0 {
+				t.Errorf("%s: the group was not found", subj)
+				break
+			}
+		}
+		close(stop)
+		<-ended
+		if n := b.Len(); n != 1 {
+			t.Errorf("%s: %d subscriptions counted, want 1", subj, n)
+		}
 	}
 }

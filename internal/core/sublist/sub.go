@@ -161,6 +161,24 @@ func (s *Sub) chain(head *Sub) *Sub {
 	return head
 }
 
+// replace puts s in the place of old, and reports whether that is the head, which is then
+// for the caller to replace. Until then, or with the one store here, a reader who
+// comes by finds one of the two, never neither.
+func (s *Sub) replace(old *Sub) (head bool) {
+	next := old.next.Load()
+	s.prev = old.prev
+	s.next.Store(next)
+	if next != nil {
+		next.prev = s
+	}
+	s.inTable, old.inTable = true, false
+	if s.prev == nil {
+		return true
+	}
+	s.prev.next.Store(s)
+	return false
+}
+
 // unlink takes s out of the middle or the end of its chain. Its own next stays,
 // so that a reader who stands on it finds the way on.
 func (s *Sub) unlink() {

@@ -50,8 +50,9 @@ type Host interface {
 	// Account by name, nil if there is none.
 	Account(name string) *account.Account
 	// InterestChanged has other servers told of what acc's Interest now says. It is
-	// not called with any lock held, and before later messages of the same client.
-	InterestChanged(acc *account.Account)
+	// not called with any lock held, and before later messages of the same client. With
+	// wait it may return only when a server that is behind has caught up.
+	InterestChanged(acc *account.Account, wait bool)
 	// Park has the client watched without a goroutine: Resume will be called when
 	// there is something to read. An error means that it is not.
 	Park(c *Client) error

@@ -204,7 +204,7 @@ func (c *Client) Reauthorize(cfg *Config) bool {
 	c.setGrant(ident, opts)
 	denied := c.revoke(ident.Permissions)
 	c.subsMu.Unlock()
-	c.tell(c.account.Load())
+	c.tell(c.account.Load(), false)
 	c.tellRevoked(denied)
 	return true
 }

@@ -21,16 +21,16 @@ type benchHost struct {
 	acc *account.Account
 }
 
-func (h *benchHost) Config() *Config                  { return &h.cfg }
-func (h *benchHost) Account(string) *account.Account  { return h.acc }
-func (h *benchHost) Park(*Client) error               { return net.ErrClosed }
-func (h *benchHost) Ended(*Client)                    {}
-func (h *benchHost) Slow(*Client)                     {}
-func (h *benchHost) Stale(*Client)                    {}
-func (h *benchHost) Stalled(*Client)                  {}
-func (h *benchHost) InterestChanged(*account.Account) {}
-func (h *benchHost) AuthFailed(*Client, error)        {}
-func (h *benchHost) Log() *slog.Logger                { return slog.New(slog.DiscardHandler) }
+func (h *benchHost) Config() *Config                        { return &h.cfg }
+func (h *benchHost) Account(string) *account.Account        { return h.acc }
+func (h *benchHost) Park(*Client) error                     { return net.ErrClosed }
+func (h *benchHost) Ended(*Client)                          {}
+func (h *benchHost) Slow(*Client)                           {}
+func (h *benchHost) Stale(*Client)                          {}
+func (h *benchHost) Stalled(*Client)                        {}
+func (h *benchHost) InterestChanged(*account.Account, bool) {}
+func (h *benchHost) AuthFailed(*Client, error)              {}
+func (h *benchHost) Log() *slog.Logger                      { return slog.New(slog.DiscardHandler) }
 
 func benchClient(b *testing.B) *Client {
 	auth, err := authn.New(&authn.Config{})

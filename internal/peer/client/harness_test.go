@@ -29,15 +29,15 @@ type host struct {
 	ended  chan sysapi.CloseReason
 }
 
-func (h *host) Config() *client.Config           { return h.cfg.Load() }
-func (h *host) Account(string) *account.Account  { return h.acc }
-func (h *host) Slow(*client.Client)              { h.slow.Add(1) }
-func (h *host) Stale(*client.Client)             { h.stale.Add(1) }
-func (h *host) Stalled(*client.Client)           {}
-func (h *host) InterestChanged(*account.Account) {}
-func (h *host) AuthFailed(*client.Client, error) { h.failed.Add(1) }
-func (h *host) Log() *slog.Logger                { return slog.New(h.log) }
-func (h *host) Park(*client.Client) error        { return net.ErrClosed }
+func (h *host) Config() *client.Config                 { return h.cfg.Load() }
+func (h *host) Account(string) *account.Account        { return h.acc }
+func (h *host) Slow(*client.Client)                    { h.slow.Add(1) }
+func (h *host) Stale(*client.Client)                   { h.stale.Add(1) }
+func (h *host) Stalled(*client.Client)                 {}
+func (h *host) InterestChanged(*account.Account, bool) {}
+func (h *host) AuthFailed(*client.Client, error)       { h.failed.Add(1) }
+func (h *host) Log() *slog.Logger                      { return slog.New(h.log) }
+func (h *host) Park(*client.Client) error              { return net.ErrClosed }
 
 func (h *host) Ended(c *client.Client) { h.ended <- c.ClosedFor() }
 func (h *host) end(t *testing.T, want sysapi.CloseReason) {

@@ -110,10 +110,12 @@ func (c *Client) count(acc *account.Account, s *sublist.Sub, in bool) {
 	}
 }
 
-// tell has other servers learn what has changed in acc. Without any lock.
-func (c *Client) tell(acc *account.Account) {
+// tell has other servers learn what has changed in acc. Without any lock. Only the
+// client's own reader may wait for a server that is behind, and only with what has
+// come: what goes need not be known before anything else.
+func (c *Client) tell(acc *account.Account, wait bool) {
 	if acc != nil && acc.Interest != nil {
-		c.host.InterestChanged(acc)
+		c.host.InterestChanged(acc, wait)
 	}
 }
 
@@ -121,7 +123,7 @@ func (c *Client) tell(acc *account.Account) {
 // next message, or who answers that would not know that somebody listens.
 func (c *Client) tellBatch() {
 	c.batch.untold = false
-	c.tell(c.account.Load())
+	c.tell(c.account.Load(), true)
 }
 
 // exhausted ends a subscription that has got all it asked for; called by who
@@ -130,7 +132,7 @@ func (c *Client) exhausted(s *sublist.Sub) {
 	c.subsMu.Lock()
 	c.remove(s)
 	c.subsMu.Unlock()
-	c.tell(c.account.Load())
+	c.tell(c.account.Load(), false)
 }
 
 // dropSubs ends all subscriptions.
@@ -158,7 +160,7 @@ func (c *Client) dropFrom(acc *account.Account) {
 	c.Unlock()
 	c.subsMu.Unlock()
 	if len(all) == 0 {
-		c.tell(acc) // of what has ended before, perhaps
+		c.tell(acc, false) // of what has ended before, perhaps
 		return
 	}
 	for len(all) > 0 {
@@ -171,7 +173,7 @@ func (c *Client) dropFrom(acc *account.Account) {
 			}
 		}
 		c.subsMu.Unlock()
-		c.tell(acc)
+		c.tell(acc, false)
 	}
 	c.subsMu.Lock()
 	c.own.Reset()

@@ -83,8 +83,9 @@ func (c *Conn) watch() {
 	switch {
 	case quiet < p.Interval*9/10 && !due:
 		a.pingsOut.Store(0)
-	case int(a.pingsOut.Load())+1 > p.Max && taking:
-		// The pings are still in the queue, from which the other end takes.
+	case int(a.pingsOut.Load())+1 > p.Max && (taking || quiet < p.Interval*9/10):
+		// It is alive: it takes from the queue, where the pings may still wait, or it
+		// speaks, and is not done with what it has to say before the PONG.
 	case int(a.pingsOut.Load())+1 > p.Max:
 		c.owner.Stale()
 		c.CloseWith(sysapi.StaleConnection, wire.AppendErr(nil, wire.TextStale))

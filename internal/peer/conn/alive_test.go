@@ -26,6 +26,13 @@ func TestSlowIsNotStale(t *testing.T) {
 			t.Fatalf("round %d: closed for %v", i, e.ClosedFor())
 		}
 	}
+	e.Heard(time.Now().UnixNano())
+	for range 3 {
+		if e.Watch(); e.ClosedFor() != sysapi.NotClosed {
+			t.Fatalf("an end that speaks: closed for %v", e.ClosedFor())
+		}
+	}
+	e.Heard(0)
 	// The writer may still have taken a chunk between the look and the next one.
 	for i := 0; i < 3 && e.ClosedFor() == sysapi.NotClosed; i++ {
 		e.Watch()

@@ -43,8 +43,6 @@ type Config struct {
 
 // Host is what a route needs of its server. Opened to Failed, and Ended, are events for the mesh: they return when what follows from them has been done.
 type Host interface {
-	// Config in force.
-	Config() *Config
 	// Account by name, nil if there is none.
 	Account(name string) *account.Account
 	// Accounts are all there are.

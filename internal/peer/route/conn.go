@@ -30,10 +30,13 @@ type Conn struct {
 	ctx   context.Context
 	group *task.Group
 	limit *atomic.Pointer[conn.Limits]
-	addr  string     // host:port of the other end
-	dial  *mesh.Dial // nil if the other server has dialed
-	url   *url.URL   // that was dialed, if it has credentials
-	nonce string
+	// config is what is in force. It is no call of host because it has to be looked at
+	// under tellMu: a reload stores it before it comes to Retell.
+	config *atomic.Pointer[Config]
+	addr   string     // host:port of the other end
+	dial   *mesh.Dial // nil if the other server has dialed
+	url    *url.URL   // that was dialed, if it has credentials
+	nonce  string
 
 	// The reader's.
 	cfg         *Config
@@ -80,9 +83,9 @@ type Conn struct {
 
 // New makes a route of nc. dial is nil for a connection that was accepted; at
 // is the URL that was dialed. Run serves it.
-func New(nc net.Conn, id uint64, dial *mesh.Dial, at *url.URL, host Host, group *task.Group, limits *atomic.Pointer[conn.Limits]) *Conn {
+func New(nc net.Conn, id uint64, dial *mesh.Dial, at *url.URL, host Host, group *task.Group, limits *atomic.Pointer[conn.Limits], config *atomic.Pointer[Config]) *Conn {
 	c := &Conn{
-		id: id, host: host, start: time.Now(), ctx: group.Context(), group: group, limit: limits, dial: dial, url: at,
+		id: id, host: host, start: time.Now(), ctx: group.Context(), group: group, limit: limits, config: config, dial: dial, url: at,
 		accounts: make(map[string]*inbound), watches: make(map[*account.Account]*watch), introducing: true,
 	}
 	c.addr = "pipe"
@@ -97,7 +100,7 @@ func New(nc net.Conn, id uint64, dial *mesh.Dial, at *url.URL, host Host, group 
 
 // Run serves the route until the connection ends. It is the reader.
 func (c *Conn) Run(context.Context) {
-	c.cfg = c.host.Config()
+	c.cfg = c.config.Load()
 	if c.greet() {
 		if err := c.ReadLoop(c, nil); !conn.Quiet(err) {
 			reason := sysapi.ReadError
@@ -212,11 +215,11 @@ func (c *Conn) SlowConsumer(deadline bool, pending int64) {
 // is beyond its bound.
 const overrunStep = 2 * time.Second
 
-// overrun holds the caller until the queue is within its bound again. It goes
+// Overrun holds the caller until the queue is within its bound again. It goes
 // on as long as the other server takes something, and closes the route when
 // it does not: without that a queue would grow without end, or a publisher
 // wait for ever.
-func (c *Conn) overrun() {
+func (c *Conn) Overrun() {
 	most := c.limit.Load().MaxPending
 	for {
 		if _, pending := c.Out(); pending <= most || c.Ended() {

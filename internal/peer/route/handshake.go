@@ -121,7 +121,7 @@ func (c *Conn) Hello(m *mesh.Send) {
 }
 
 func (c *Conn) connectLine(own *mesh.Connect) *routewire.Connect {
-	cfg := c.host.Config()
+	cfg := c.config.Load()
 	m := &routewire.Connect{
 		Echo: true, Headers: true, LNOC: true, LN: true, Name: own.ID, Cluster: own.Cluster, ClusterDynamic: own.Dynamic,
 		TLSRequired: cfg.TLS != nil, User: cfg.User, Pass: cfg.Password,
@@ -135,7 +135,7 @@ func (c *Conn) connectLine(own *mesh.Connect) *routewire.Connect {
 
 // infoLine is INFO on this connection.
 func (c *Conn) infoLine(own *mesh.Info, compression string) *routewire.Info {
-	info := c.host.Config().Info
+	info := c.config.Load().Info
 	info.Nonce = c.nonce
 	info.Compression = compression
 	fill(&info, own)
@@ -162,7 +162,7 @@ func (c *Conn) modeSaid(own *mesh.Info) string {
 	if m := c.mode.Load(); m != nil && (*m != modeNotSupported || own.PoolSize > 0 && own.Account == "") {
 		return *m
 	}
-	return c.host.Config().Compression
+	return c.config.Load().Compression
 }
 
 // connected handles CONNECT.

@@ -56,7 +56,7 @@ func (c *Conn) introduceNow() {
 
 // introduceSome tells some of it, and reports whether that was all.
 func (c *Conn) introduceSome() (done bool) {
-	accounts, rules := c.host.Accounts(), c.rules(nil)
+	accounts := c.host.Accounts()
 	var relieved []*Conn
 	pong := false
 	defer func() {
@@ -74,14 +74,14 @@ func (c *Conn) introduceSome() (done bool) {
 		return true
 	}
 	c.rewatch(accounts)
-	some := false
+	rules, more := c.rules(nil), false
 	for acc, w := range c.watches {
 		told, full := c.tellSome(acc, w, rules)
-		if some = some || told; full {
+		if more = more || told || full; full {
 			break
 		}
 	}
-	if some {
+	if more {
 		return false
 	}
 	if c.missed {
@@ -105,7 +105,7 @@ func (c *Conn) introduceSome() (done bool) {
 // putOff reports whether a PING on an account's own connection is answered later, when
 // all interest has been told: the other server takes the PONG for the sign of that.
 func (c *Conn) putOff() bool {
-	if !c.own || c.reg.Load() == nil {
+	if info := c.remote.Load(); !c.own || c.reg.Load() == nil || info == nil || info.Dunlin == "" {
 		return false
 	}
 	c.tellMu.Lock()
@@ -117,7 +117,7 @@ func (c *Conn) putOff() bool {
 // Rewatch follows the accounts that the connection carries by now: accounts
 // come, and get connections of their own.
 func (c *Conn) Rewatch() {
-	accounts, rules := c.host.Accounts(), c.rules(nil)
+	accounts := c.host.Accounts()
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.reg.Load() == nil || c.ended || c.introducing {
@@ -125,18 +125,23 @@ func (c *Conn) Rewatch() {
 		return
 	}
 	c.rewatch(accounts)
-	c.tellAll(rules)
+	c.tellAll(c.rules(nil))
 	c.Flush()
 }
 
-// tellAll tells what has changed in all accounts. Where the other server is too far
-// behind for that, a goroutine goes on when it is not: who calls may hold up more
-// than a client. Under tellMu.
+// tellAll tells what has changed in all accounts. Under tellMu.
 func (c *Conn) tellAll(rules rules) {
-	if c.tellRoom(rules) || c.catching {
-		return
+	if !c.tellRoom(rules) {
+		c.tellLater()
 	}
-	c.catching = c.group.Go("interest", func(context.Context) { c.catchUp() })
+}
+
+// tellLater has a goroutine go on when the other server is not so far behind any more:
+// who calls may hold up more than a client. Under tellMu.
+func (c *Conn) tellLater() {
+	if !c.catching {
+		c.catching = c.group.Go("interest", func(context.Context) { c.catchUp() })
+	}
 }
 
 // tellRoom tells what there is room for, and reports whether that was all. Under tellMu.
@@ -151,13 +156,12 @@ func (c *Conn) tellRoom(rules rules) (all bool) {
 	return true
 }
 
-// catchUp is the rest of tellAll.
+// catchUp is the goroutine of tellLater.
 func (c *Conn) catchUp() {
 	for done := false; !done; {
 		c.WaitDrained(c.ctx, c.limit.Load().Slow)
-		rules := c.rules(nil)
 		c.tellMu.Lock()
-		done = c.ended || c.Ended() || c.tellRoom(rules)
+		done = c.ended || c.Ended() || c.tellRoom(c.rules(nil))
 		c.catching = !done
 		c.tellMu.Unlock()
 		c.Flush()
@@ -198,34 +202,32 @@ func (c *Conn) forgetInterest() {
 }
 
 // Tell tells the other server what has changed in acc. When it returns, that
-// is in the queue, before anything that is published from then on. Whoever makes
-// it change waits for a server that does not read, as publishers do.
-func (c *Conn) Tell(acc *account.Account) {
-	rules := c.rules(nil)
-	told := false
-	for {
-		full := false
-		c.tellMu.Lock()
-		if w := c.watches[acc]; w != nil && !c.introducing && !c.ended {
-			for some := true; some && !full; told = told || some {
-				some, full = c.tellSome(acc, w, rules)
-			}
+// is in the queue, before anything that is published from then on; or, if it returns
+// false, the queue is beyond its bound and a goroutine tells it later. Tell does not wait
+// itself: it may be called by the reader of another route. Who can wait does with Overrun,
+// and calls again.
+func (c *Conn) Tell(acc *account.Account) (all bool) {
+	told, full := false, false
+	c.tellMu.Lock()
+	if w := c.watches[acc]; w != nil && !c.introducing && !c.ended {
+		rules := c.rules(nil)
+		for some := true; some && !full; told = told || some {
+			some, full = c.tellSome(acc, w, rules)
 		}
-		c.tellMu.Unlock()
-		if !full {
-			break
+		if full {
+			c.tellLater()
 		}
-		c.overrun()
 	}
+	c.tellMu.Unlock()
 	if told {
 		c.Flush()
 	}
+	return !full
 }
 
 // Retell tells everything anew. If before is not nil, only what may be told now
 // and not by its rules, or the reverse.
 func (c *Conn) Retell(before *Config) {
-	rules := c.rules(before)
 	c.tellMu.Lock()
 	defer c.tellMu.Unlock()
 	if c.introducing || c.ended {
@@ -236,7 +238,7 @@ func (c *Conn) Retell(before *Config) {
 		w.cursor.Again()
 		w.revised = true
 	}
-	c.tellAll(rules)
+	c.tellAll(c.rules(before))
 	c.Flush()
 }
 
@@ -256,7 +258,7 @@ func (c *Conn) Revise(before *Config) {
 // dropRefused takes out of the tables what the other server may not ask for any more.
 // Only the reader calls it.
 func (c *Conn) dropRefused() {
-	export := c.host.Config().Export
+	export := c.config.Load().Export
 	if export == nil {
 		return
 	}
@@ -275,10 +277,16 @@ func (c *Conn) dropRefused() {
 	}
 }
 
-// tellSome writes some of what has changed into the queue. It reports whether there
-// was anything, and whether the queue is beyond its bound: then the caller has to
-// wait before it goes on, and the ledger sums up what comes meanwhile. Under tellMu.
+// tellSome writes some of what has changed into the queue, and reports whether there
+// was anything; or, if the queue is beyond its bound, that it is full: the ledger sums up
+// what comes meanwhile. Under tellMu.
 func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) (some, full bool) {
+	if !w.cursor.News() {
+		return false, false
+	}
+	if c.full() {
+		return false, true
+	}
 	c.changes = w.cursor.Next(c.changes[:0])
 	if len(c.changes) == 0 {
 		return false, false
@@ -313,13 +321,19 @@ func (c *Conn) tellSome(acc *account.Account, w *watch, rules rules) (some, full
 		}
 		c.Commit(after, len(after)-len(before))
 	}
-	full = !c.Closing() && c.Pending() > c.limit.Load().MaxPending
 	c.Unlock()
 	clear(c.changes)
 	if cap(c.changes) > changesKept {
 		c.changes = nil
 	}
-	return true, full
+	return true, false
+}
+
+// full reports whether the queue is beyond its bound.
+func (c *Conn) full() bool {
+	c.Lock()
+	defer c.Unlock()
+	return !c.Closing() && c.Pending() > c.limit.Load().MaxPending
 }
 
 // rules are what may be told.
@@ -331,7 +345,7 @@ type rules struct {
 
 // rules in force; before is what was, if that is known and matters.
 func (c *Conn) rules(before *Config) rules {
-	r := rules{now: c.host.Config().Import, changed: before != nil}
+	r := rules{now: c.config.Load().Import, changed: before != nil}
 	if before != nil {
 		r.before = before.Import
 	}

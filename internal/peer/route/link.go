@@ -171,7 +171,7 @@ func (c *Conn) relieve(b *sublist.Batch, full bool) {
 	// Two servers that wait for each other to read would both be cut off: what a route
 	// has brought does not wait, and deliverOne takes no more of it.
 	if pending > lim.MaxPending && b.Kind != forward.Route {
-		c.overrun()
+		c.Overrun()
 	}
 	c.Lock()
 }

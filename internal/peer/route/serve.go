@@ -45,7 +45,7 @@ func (c *Conn) Consume(buf []byte) (used, need int, ok bool) {
 	now := time.Now().UnixNano()
 	c.batch.now = now
 	c.Heard(now)
-	c.cfg = c.host.Config()
+	c.cfg = c.config.Load()
 	if c.revised.Swap(false) {
 		c.dropRefused()
 	}

@@ -15,7 +15,7 @@ const (
 
 // Pings implements conn.Owner.
 func (c *Conn) Pings() conn.Pings {
-	cfg := c.host.Config()
+	cfg := c.config.Load()
 	return conn.Pings{Interval: cfg.PingInterval, Max: cfg.MaxPingsOut, RTTEvery: rttEvery}
 }
 
