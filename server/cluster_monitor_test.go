@@ -53,6 +53,8 @@ func TestMonitoringOfRoutes(t *testing.T) {
 		return n == 2
 	})
 	checkRoutes(t, &list, b)
+	checkSubsz(t, a, 0)
+	checkSubsz(t, b, 2)
 	pub.Send("PUB x.1 5\r\nhello\r\nPUB x.2 5\r\nhello\r\n")
 	sub.Want("MSG x.1 1 5", "hello", "MSG x.2 1 5", "hello")
 	pub.Sync()
@@ -95,6 +97,20 @@ func TestMonitoringOfRoutes(t *testing.T) {
 		a.Page(t, "/varz", &v)
 		return v.Routes == 0 && v.Remotes == 0 && v.OutMsgs == 2 && v.OutBytes == 10
 	})
+}
+
+// checkSubsz looks at /subsz of one of two servers of which one has two
+// subscriptions: it counts what either wants, and lists what its clients want.
+func checkSubsz(t *testing.T, s *testkit.Server, listed int) {
+	t.Helper()
+	var page struct {
+		sysapi.Subsz
+		List []sysapi.SubDetail `json:"subscriptions_list"`
+	}
+	s.Page(t, "/subsz?subs=1", &page)
+	if page.NumSubs != 2 || page.Total != listed || len(page.List) != listed {
+		t.Errorf("/subsz counts %d of 2, total %d, and lists %v: want %d", page.NumSubs, page.Total, page.List, listed)
+	}
 }
 
 // checkRoutes looks at what a's /routez says of b.

@@ -252,7 +252,15 @@ func (s *source) ClosedByReason() map[string]uint64 { return s.closed.ByReason()
 func (s *source) Subscriptions(name string) iter.Seq[[]monitor.Sub] {
 	return func(yield func([]monitor.Sub) bool) {
 		for _, a := range s.pickAccounts(name) {
-			if !batches(a.Name, a.Subs.All, yield) {
+			ofClients := func(each func(*sublist.Sub) bool) {
+				a.Subs.All(func(sub *sublist.Sub) bool {
+					if _, ok := sub.Sink.(*client.Client); !ok {
+						return true // another server's: /routez lists it
+					}
+					return each(sub)
+				})
+			}
+			if !batches(a.Name, ofClients, yield) {
 				return
 			}
 		}

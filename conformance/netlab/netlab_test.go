@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -237,10 +236,10 @@ func TestFrozen(t *testing.T) {
 	_, nodes := start(t, "ddd")
 	f := StartTraffic(t, nodes)
 	f.Running(200)
-	nodes[1].Signal(syscall.SIGSTOP)
+	f.Freeze(1)
 	f.until("the others notice", func() string { return hasRoutes(nodes[0], 1) })
 	f.RunningAt([]int{0, 2}, 400)
-	nodes[1].Signal(syscall.SIGCONT)
+	f.Thaw(1)
 	f.Settle()
 	f.Running(200)
 	f.Finish(untouched(1))

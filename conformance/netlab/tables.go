@@ -50,7 +50,9 @@ func (n *Node) ask(path string, into any) error {
 	return json.Unmarshal(body, into)
 }
 
-// local is what clients of the server want.
+// local is what clients of the server want. An error says that something is
+// wanted twice: each of the lab's clients wants something else, so that is a
+// connection that has ended.
 func (n *Node) local() (interest, error) {
 	var page struct {
 		List []subDetail `json:"subscriptions_list"`
@@ -60,9 +62,13 @@ func (n *Node) local() (interest, error) {
 	}
 	out := interest{}
 	for _, d := range page.List {
-		if !strings.HasPrefix(d.Subject, "$") {
-			out[d.key()] = true
+		if strings.HasPrefix(d.Subject, "$") {
+			continue
 		}
+		if out[d.key()] {
+			return nil, fmt.Errorf("%s still serves a client that is gone: %q is wanted twice", n.Name(), d.key())
+		}
+		out[d.key()] = true
 	}
 	return out, nil
 }

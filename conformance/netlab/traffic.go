@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +23,9 @@ type Traffic struct {
 	publishers sync.WaitGroup
 
 	mu      sync.Mutex
-	sent    []int         // by publisher
+	sent    [][]int       // by publisher, the numbers that its connection took
+	settled []int         // how many of them when all servers knew last what is wanted
+	frozen  []bool        // by server, whether it stood still for a while
 	streams map[pair]*got // plain messages
 	queued  map[int]*got  // of the queue group, by publisher
 }
@@ -57,7 +60,8 @@ func connect(t testing.TB, n *Node, name string) *nats.Conn {
 // begins to publish.
 func StartTraffic(t testing.TB, nodes []*Node) *Traffic {
 	t.Helper()
-	f := &Traffic{t: t, nodes: nodes, stop: make(chan struct{}), sent: make([]int, len(nodes)), streams: map[pair]*got{}, queued: map[int]*got{}}
+	f := &Traffic{t: t, nodes: nodes, stop: make(chan struct{}), sent: make([][]int, len(nodes)),
+		settled: make([]int, len(nodes)), frozen: make([]bool, len(nodes)), streams: map[pair]*got{}, queued: map[int]*got{}}
 	for from := range nodes {
 		f.queued[from] = &got{last: -1, seen: map[int]int{}}
 		for to := range nodes {
@@ -105,7 +109,7 @@ func (f *Traffic) publish(from int, nc *nats.Conn) {
 		// only what is told to be whole is looked at for gaps.
 		if nc.Publish(all, body) == nil && nc.Publish(one, body) == nil {
 			f.mu.Lock()
-			f.sent[from] = n + 1
+			f.sent[from] = append(f.sent[from], n)
 			f.mu.Unlock()
 		}
 	}
@@ -150,10 +154,38 @@ func (f *Traffic) Running(count int) {
 	f.RunningAt(all, count)
 }
 
-// Settle waits until all servers know of each other what is wanted.
+// Settle waits until all servers know of each other what is wanted, and nothing
+// is left of connections that clients have given up: from then on nothing may
+// be lost.
 func (f *Traffic) Settle() {
 	f.t.Helper()
-	f.until("all servers know what is wanted", func() string { return settled(f.nodes) })
+	f.until("all servers know what is wanted", func() string {
+		for _, nc := range append(f.pubs, f.subs...) {
+			if err := nc.FlushTimeout(time.Second); err != nil {
+				return fmt.Sprintf("a %s of %s: %v", nc.Opts.Name, nc.Opts.Url, err)
+			}
+		}
+		return settled(f.nodes)
+	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, numbers := range f.sent {
+		f.settled[i] = len(numbers)
+	}
+}
+
+// Freeze stops a server where it stands, and Thaw lets it go on.
+func (f *Traffic) Freeze(i int) {
+	f.t.Helper()
+	f.mu.Lock()
+	f.frozen[i] = true
+	f.mu.Unlock()
+	f.nodes[i].Signal(syscall.SIGSTOP)
+}
+
+func (f *Traffic) Thaw(i int) {
+	f.t.Helper()
+	f.nodes[i].Signal(syscall.SIGCONT)
 }
 
 // patience is how long a cluster may take to find itself again.
@@ -195,15 +227,19 @@ func (f *Traffic) Finish(whole func(from, to int) bool) {
 			f.t.Error(err)
 		}
 	}
-	f.mu.Lock()
-	sent := append([]int(nil), f.sent...)
-	f.mu.Unlock()
 	f.until("the last messages arrive", func() string {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for p, g := range f.streams {
-			if g.last < sent[p.from]-1 {
-				return fmt.Sprintf("%v has %d of %d", p, g.last+1, sent[p.from])
+			if last := f.sent[p.from][len(f.sent[p.from])-1]; g.last < last {
+				return fmt.Sprintf("%v has %d of %d", p, g.last, last)
+			}
+		}
+		for from, g := range f.queued {
+			for _, n := range f.sent[from][f.settled[from]:] {
+				if g.seen[n] == 0 {
+					return fmt.Sprintf("message %d of publisher %d to the queue group, sent when all was known", n, from)
+				}
 			}
 		}
 		return ""
@@ -224,8 +260,11 @@ func (f *Traffic) Finish(whole func(from, to int) bool) {
 				f.t.Errorf("message %d of publisher %d went to %d members of the queue group", n, from, times)
 			}
 		}
-		if len(g.seen) < sent[from]/4 {
-			f.t.Errorf("the queue group got %d of %d messages of publisher %d", len(g.seen), sent[from], from)
+		// What is written to a server that stands still, nobody takes: when it goes
+		// on, the client that sent it is gone, and so are the members and routes
+		// that it would be for.
+		if sent := len(f.sent[from]); len(g.seen) < sent/4 && !f.frozen[from] {
+			f.t.Errorf("the queue group got %d of %d messages of publisher %d", len(g.seen), sent, from)
 		}
 	}
 }
@@ -242,14 +281,17 @@ func (f *Traffic) close() {
 func (f *Traffic) RunningAt(who []int, count int) {
 	f.t.Helper()
 	f.mu.Lock()
-	begin := append([]int(nil), f.sent...)
+	begin := make([]int, len(f.sent))
+	for i, numbers := range f.sent {
+		begin[i] = len(numbers)
+	}
 	f.mu.Unlock()
 	f.until("the publishers go on", func() string {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for _, i := range who {
-			if f.sent[i] < begin[i]+count {
-				return fmt.Sprintf("publisher %d has sent %d of %d", i, f.sent[i]-begin[i], count)
+			if sent := len(f.sent[i]) - begin[i]; sent < count {
+				return fmt.Sprintf("publisher %d has sent %d of %d", i, sent, count)
 			}
 		}
 		return ""

@@ -34,8 +34,9 @@ type Source interface {
 	Closed() *Ring
 
 	// Subscriptions yields every subscription of this server's clients in an
-	// account, or in all with "", in batches as ConnSubs does. The order is the same from one call to
-	// the next as far as nothing changed, since paging relies on it.
+	// account, or in all with "", in batches as ConnSubs does; RouteSubs has
+	// those of other servers. The order is the same from one call to the next
+	// as far as nothing changed, since paging relies on it.
 	Subscriptions(account string) iter.Seq[[]Sub]
 	// Sublist describes the interest table of an account, or of all together
 	// with ""; zero if there is no such account. Unlike the list above it
