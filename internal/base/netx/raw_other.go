@@ -7,5 +7,9 @@ import "syscall"
 // Elsewhere every connection takes the way through net.Conn.
 const rawSupported = false
 
-func read(uintptr, []byte) (int, syscall.Errno)        { return 0, syscall.EINVAL }
+func read(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
+
+// Nap does nothing: it is for readers of raw descriptors.
+func Nap() {}
+
 func writeSome(uintptr, [][]byte) (int, syscall.Errno) { return 0, syscall.EINVAL }

@@ -46,6 +46,7 @@ type inbound struct {
 	err   error
 	reads int // since the last EndBatch
 	bytes int // as well
+	gather
 }
 
 // fit makes room for reading: at least to length need in all.
@@ -92,6 +93,7 @@ func (in *inbound) feed(r Consumer) (need int, ok bool) {
 func (in *inbound) endBatch(r Consumer) {
 	if in.reads > 0 {
 		in.reads, in.bytes = 0, 0
+		in.ended()
 		r.EndBatch()
 	}
 }
@@ -189,6 +191,11 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 			n, err := netx.Read(fd, free)
 			if err != nil {
 				if err == netx.ErrWouldBlock {
+					in.brought(0)
+					if in.wants(in.bytes+len(in.buf), c.readSize()) {
+						netx.Nap()
+						continue
+					}
 					in.endBatch(r)
 					in.park()
 					return false
@@ -196,6 +203,7 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 				in.err = err
 				return true
 			}
+			in.brought(n)
 			in.buf = in.buf[:len(in.buf)+n]
 			if len(in.buf) >= need {
 				var ok bool

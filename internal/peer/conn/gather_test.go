@@ -1,0 +1,75 @@
+package conn
+
+import "testing"
+
+const most = readWide
+
+// flow plays n batches of a flow: the socket runs dry after so many bytes, and a
+// wait brings more. It returns how often it waited.
+func flow(g *gather, n, bytes, more int) (waits int) {
+	for range n {
+		if g.wants(bytes, most) {
+			waits++
+			g.brought(more)
+			if g.wants(bytes+more, most) {
+				waits = -1 << 20 // twice in a batch
+			}
+		}
+		g.ended()
+	}
+	return waits
+}
+
+func TestGather(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		bytes, more int
+		waits       int // in 1000 batches
+	}{
+		{"a flow of large messages", 32 << 10, 80 << 10, 999}, // the first only makes itself known
+		{"little at a time", gatherMin - 1, 80 << 10, 0},
+		{"full batches", most, 80 << 10, 0},
+		{"each followed by silence", 20 << 10, 0, 11}, // after 1, 2, 4 … 256, 256 others
+		{"each followed by a trickle", 20 << 10, gatherGain - 1, 11},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lastGather.Store(nil)
+			if got := flow(new(gather), 1000, c.bytes, c.more); got != c.waits {
+				t.Errorf("waited %d times in 1000 batches, want %d", got, c.waits)
+			}
+		})
+	}
+}
+
+// TestGatherAlone: nobody waits while others have work.
+func TestGatherAlone(t *testing.T) {
+	lastGather.Store(nil)
+	flows, other := [2]gather{}, gather{}
+	for range 100 {
+		for i := range flows {
+			if flow(&flows[i], 1, 32<<10, 80<<10) != 0 {
+				t.Fatal("one of two flows waited")
+			}
+		}
+	}
+	for range 100 {
+		if flow(&flows[0], 1, 32<<10, 80<<10) != 0 {
+			t.Fatal("a flow waited although another connection was served since its last batch")
+		}
+		other.ended()
+	}
+	if got := flow(&flows[0], 100, 32<<10, 80<<10); got != 99 {
+		t.Errorf("alone again it waited %d times in 100 batches, want 99", got)
+	}
+}
+
+// TestGatherRecovers: after silence a flow is worth waiting for again.
+func TestGatherRecovers(t *testing.T) {
+	lastGather.Store(nil)
+	var g gather
+	flow(&g, 1000, 20<<10, 0)
+	flow(&g, gatherSkipMax, 20<<10, 80<<10)
+	if got := flow(&g, 100, 20<<10, 80<<10); got != 100 {
+		t.Errorf("waited %d times in 100 batches, want 100", got)
+	}
+}
