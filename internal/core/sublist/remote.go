@@ -40,6 +40,7 @@ var lent = sync.Pool{New: func() any { return &changes{list: make([]change, 0, a
 // goes: words[at:mid] is the subject, words[mid:end] the queue.
 type change struct {
 	sub          *Sub
+	hash         uint64 // of sub's subject
 	at, mid, end uint32
 }
 
@@ -95,7 +96,7 @@ func (r *Remote) Add(subj, queue []byte, weight int) {
 		subjEnd: uint32(len(subj)), queueEnd: uint32(len(key)),
 	}
 	c := r.changes()
-	c.list = append(c.list, change{sub: s})
+	c.list = append(c.list, change{sub: s, hash: hashString(s.Subject())})
 	if len(c.list) == applyMax {
 		r.Apply()
 	}
@@ -129,12 +130,19 @@ func (r *Remote) Apply() {
 	r.waiting = nil
 	t, n := r.table, int64(0)
 	t.mu.Lock()
+	// The places of all of them are fetched first, since each is a miss of the cache
+	// that would be waited for alone.
+	for i := range all.list {
+		if c := &all.list[i]; c.sub != nil {
+			t.literals.Fetch(uint32(c.hash))
+		}
+	}
 	for _, c := range all.list {
 		if c.sub == nil {
 			if t.removeRemote(r, all.words[c.at:c.mid], all.words[c.mid:c.end]) {
 				n--
 			}
-		} else if t.insertRemote(r, c.sub) {
+		} else if t.insertRemote(r, c.sub, c.hash) {
 			n++
 		}
 	}
@@ -164,16 +172,14 @@ func (r *Remote) RemoveAll() {
 	r.count.Store(0)
 }
 
-// insertRemote adds s, or puts it in the place of the same with another weight; false if
-// there is no more than before. Under the lock.
-func (t *Table) insertRemote(r *Remote, s *Sub) bool {
+// insertRemote adds s, the hash of whose subject is h, or puts it in the place of the same
+// with another weight; false if there is no more than before. Under the lock.
+func (t *Table) insertRemote(r *Remote, s *Sub, h uint64) bool {
 	subj := s.Subject()
 	var n *node
-	var h uint64
 	var head *Sub
 	plain := subject.IsLiteral(subj)
 	if plain {
-		h = hashString(subj)
 		head = (*Sub)(t.literals.Find(uint32(h), unsafe.Slice(unsafe.StringData(subj), len(subj))))
 	} else {
 		n = t.wild.grow(subj)
