@@ -113,8 +113,11 @@ func (s *Side) value(m scenario.Metric) float64 {
 
 // without names what the reference run lacked.
 func without(v scenario.Variant) string {
-	if v == scenario.Unpinned {
+	switch v {
+	case scenario.Unpinned:
 		return "pinned"
+	case scenario.Parallel:
+		return "one at a time"
 	}
 	return "without " + string(v)
 }

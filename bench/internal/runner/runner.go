@@ -233,15 +233,19 @@ func playQuietly(row scenario.Row, side Side, round int, o Options) (m map[scena
 
 // play is one run: a fresh server, one load.
 func play(row scenario.Row, side Side, round int, o Options) (m map[scenario.Metric]float64, note string, err error) {
-	variant := row.Variant
-	if side.Reference {
+	variant, processors := row.Variant, 0
+	switch {
+	case side.Reference && variant == scenario.Parallel:
+		processors = 1
+	case side.Reference:
 		variant = scenario.Plain
 	}
 	set := target.Setting{
 		Core: serverCore, Permissions: variant == scenario.Permissions, TLS: variant == scenario.TLS,
 		Profile: o.Profile != "", Compression: row.Compression,
+		Processors: processors,
 	}
-	if variant == scenario.Unpinned || procfs.Cores() < 2 {
+	if variant == scenario.Unpinned || variant == scenario.Parallel || procfs.Cores() < 2 {
 		set.Core = -1
 	}
 	if err := awaitQuiet(o.Quiet); err != nil {

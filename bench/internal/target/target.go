@@ -168,6 +168,7 @@ func (s Source) Revision() string {
 // Setting is the state of a server that a run asks for.
 type Setting struct {
 	Core        int  // pinned to this core; -1 = not pinned
+	Processors  int  // how many goroutines run at a time; 0 = what the server chooses
 	Permissions bool // a user with permissions, which every connection is
 	TLS         bool
 	Profile     bool // open the profiling port
@@ -192,6 +193,7 @@ type Process struct {
 	program Program
 	conf    string
 	core    int
+	procs   int       // Setting.Processors
 	cmd     *exec.Cmd // nil while it does not run
 	dir     string
 	done    chan struct{}
@@ -211,7 +213,7 @@ func (p Program) start(set Setting, m *membership) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Process{dir: dir, program: p, core: set.Core}
+	s := &Process{dir: dir, program: p, core: set.Core, procs: set.Processors}
 	err = s.prepare(set, m)
 	if err == nil {
 		err = s.launch()
@@ -245,6 +247,9 @@ func (s *Process) launch() error {
 	s.cmd = exec.Command(s.program.Path, "-c", s.conf)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.Env = cleanEnv(os.Environ())
+	if s.procs > 0 {
+		s.cmd.Env = append(s.cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", s.procs))
+	}
 	// An unpinned server gets all cores by name: the generator, whose affinity it
 	// would inherit, may be pinned.
 	cores := strconv.Itoa(s.core)
