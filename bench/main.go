@@ -24,11 +24,12 @@ import (
 )
 
 type options struct {
-	set, rows, servers, out, readme string
-	rounds, shrink                  int
-	warmup, duration, quiet         time.Duration
-	self, profile, list             bool
-	source                          target.Source
+	set, rows, servers, out string
+	readme, project         string // pages to renew, "" = none
+	rounds, shrink          int
+	warmup, duration, quiet time.Duration
+	self, profile, list     bool
+	source                  target.Source
 }
 
 func parse(args []string) (options, error) {
@@ -58,7 +59,7 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if *updateReadme {
-		o.readme = report.Page(o.set)
+		o.readme, o.project = report.Page(o.set), "../README.md"
 	}
 	if o.self {
 		o.servers = "nats-server,nats-server"

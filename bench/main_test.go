@@ -61,7 +61,14 @@ func TestWriteUpdatesTheReadme(t *testing.T) {
 
 func writesReadme(t *testing.T, set string, readme []byte) {
 	dir := t.TempDir()
-	o := options{out: filepath.Join(dir, "results"), readme: filepath.Join(dir, "README.md")}
+	o := options{out: filepath.Join(dir, "results"), readme: filepath.Join(dir, "README.md"), project: filepath.Join(dir, "project.md")}
+	project, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.project, project, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(o.readme, readme, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -43,15 +43,23 @@ func write(o options, rep report.Report) error {
 	if o.readme == "" {
 		return nil
 	}
-	old, err := os.ReadFile(o.readme)
+	if err := rewrite(o.readme, rep, report.InReadme); err != nil || !report.HasExcerpt(rep.Set) {
+		return err
+	}
+	return rewrite(o.project, rep, report.InProjectReadme)
+}
+
+// rewrite puts a report into a page.
+func rewrite(page string, rep report.Report, in func(string, report.Report) (string, error)) error {
+	old, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	text, err := report.InReadme(string(old), rep)
+	text, err := in(string(old), rep)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.readme, err)
+		return fmt.Errorf("%s: %w", page, err)
 	}
-	return os.WriteFile(o.readme, []byte(text), 0o644)
+	return os.WriteFile(page, []byte(text), 0o644)
 }
 
 // list prints the table of rows.

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"dunlin/bench/internal/scenario"
@@ -36,14 +37,6 @@ func Page(set string) string {
 // InReadme puts the report between its set's markers of a README.
 func InReadme(readme string, r Report) (string, error) {
 	begin, end := markers(r.Set)
-	head, rest, ok := strings.Cut(readme, begin)
-	if !ok {
-		return "", fmt.Errorf("the README has no line %q", begin)
-	}
-	_, tail, ok := strings.Cut(rest, end)
-	if !ok {
-		return "", fmt.Errorf("the README has no line %q after %q", end, begin)
-	}
 	plot, body := "", Summary(r)
 	switch {
 	case r.Set == scenario.Scaling:
@@ -52,5 +45,41 @@ func InReadme(readme string, r Report) (string, error) {
 	case len(bars(r)) > 0:
 		plot = "![Plot](" + Folder("results", r.Set) + "/results.svg)\n\n"
 	}
-	return head + begin + "\n\n" + Circumstances(r) + "\n" + plot + body + "\n" + end + tail, nil
+	return between(readme, begin, end, Circumstances(r)+"\n"+plot+body)
+}
+
+// excerpts are the rows of a set that the project's own README shows.
+var excerpts = map[string][]string{
+	scenario.Core:    {"publish-16", "1-1-128", "1-1-1k", "1-1-16k", "1-100", "50-pairs", "request-50", "idle", "subscriptions-500k"},
+	scenario.Cluster: {"a-b-128", "9-pairs", "interest-300k", "restart-1m"},
+}
+
+// HasExcerpt reports whether the project's README shows rows of a set.
+func HasExcerpt(set string) bool { return len(excerpts[set]) > 0 }
+
+// InProjectReadme puts the first figure of some rows between the markers of the
+// project's README.
+func InProjectReadme(readme string, r Report) (string, error) {
+	t := &table{head: []string{"load", "measured", "nats-server", "Dunlin", ""}, side: []align{left, left, right, right, right}}
+	for _, row := range r.Rows {
+		if lines := Lines(row); slices.Contains(excerpts[r.Set], row.Name) && row.Error == "" && len(lines) > 0 {
+			l := lines[0]
+			t.add(row.Title, l.Measured, l.Peer, l.Value, l.Ratio)
+		}
+	}
+	begin := fmt.Sprintf("<!-- excerpt of %s: written by the benchmark; do not edit -->", r.Set)
+	return between(readme, begin, fmt.Sprintf("<!-- end of excerpt of %s -->", r.Set), t.String())
+}
+
+// between replaces what stands between two lines of a page.
+func between(page, begin, end, body string) (string, error) {
+	head, rest, ok := strings.Cut(page, begin)
+	if !ok {
+		return "", fmt.Errorf("the README has no line %q", begin)
+	}
+	_, tail, ok := strings.Cut(rest, end)
+	if !ok {
+		return "", fmt.Errorf("the README has no line %q after %q", end, begin)
+	}
+	return head + begin + "\n\n" + body + "\n" + end + tail, nil
 }

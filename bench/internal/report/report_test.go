@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,34 @@ func inReadme(t *testing.T, set string) {
 	for _, bad := range []string{"nothing", begin, end + begin} {
 		if _, err := InReadme(bad, rep); err == nil {
 			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestInProjectReadme(t *testing.T) {
+	rep := sample()
+	rep.Set, rep.Rows[0].Name = scenario.Core, excerpts[scenario.Core][1]
+	const begin, end = "<!-- excerpt of core: written by the benchmark; do not edit -->", "<!-- end of excerpt of core -->"
+	got, err := InProjectReadme("a\n"+begin+"\nold\n"+end+"\nb\n", rep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(got, "\n")
+	if lines[0] != "a" || lines[len(lines)-2] != "b" || strings.Contains(got, "old") || strings.Count(got, "\n|") != 4 || !strings.Contains(got, "| "+rep.Rows[0].Title+" ") {
+		t.Errorf("got %q", got)
+	}
+	if _, err := InProjectReadme("nothing", rep); err == nil {
+		t.Error("a page without markers was accepted")
+	}
+}
+
+// Every row of an excerpt is one of the set.
+func TestExcerptsAreRows(t *testing.T) {
+	for set, names := range excerpts {
+		for _, name := range names {
+			if !slices.ContainsFunc(scenario.Table(set), func(r scenario.Row) bool { return r.Name == name }) {
+				t.Errorf("the set %s has no row %q", set, name)
+			}
 		}
 	}
 }
