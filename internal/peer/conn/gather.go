@@ -5,7 +5,7 @@ import "sync/atomic"
 const (
 	// gatherMin is how many bytes a batch has brought before it is worth waiting for
 	// more: less than that may be all there is to come.
-	gatherMin = 16 << 10
+	gatherMin = 8 << 10
 	// gatherGain is how many a wait has to bring to have been worth it.
 	gatherGain = 4 << 10
 	// gatherSkipMax is the longest run of chances that are let pass after waits
