@@ -18,7 +18,7 @@ func (c *Conn) Flush() {
 	c.mu.Lock()
 	c.queued = false
 	for round := 0; ; round++ {
-		if c.state != idle || c.ended || (c.pending == 0 && (c.sealed == nil || !c.sealed.waiting())) {
+		if c.state != idle || c.ended || c.quietLocked() {
 			last := c.state == idle && c.closing && !c.ended
 			c.mu.Unlock()
 			if last { // the last words went out here, and CloseWith has left the end to us
@@ -68,6 +68,11 @@ func (c *Conn) Flush() {
 		c.startWriter(left)
 		return
 	}
+}
+
+// quietLocked reports whether nothing is to be written.
+func (c *Conn) quietLocked() bool {
+	return c.pending == 0 && (c.sealed == nil || !c.sealed.waiting())
 }
 
 // olderKept is the longest list of chunks whose memory a connection keeps.
@@ -148,7 +153,7 @@ func (c *Conn) drain(batch [][]byte) {
 	for {
 		fresh := len(batch) == 0
 		c.mu.Lock()
-		if c.ended || (fresh && c.pending == 0) {
+		if c.ended || (fresh && c.quietLocked()) {
 			c.state = idle
 			last := c.closing && !c.ended
 			if c.ended {

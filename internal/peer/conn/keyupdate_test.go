@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dunlin/internal/proto/sysapi"
 )
 
 // TestKeyUpdate: a TLS 1.3 peer asks for new keys while messages flow in both
@@ -25,12 +27,7 @@ func TestKeyUpdate(t *testing.T) {
 	a, b := dial(t, "tcp", "127.0.0.1:0")
 	t.Cleanup(func() { _ = b.Close() })
 	e := wrap(t, a, roomy)
-	var keys bytes.Buffer
-	shaken := handshake(t, e, b, &tls.Config{MinVersion: tls.VersionTLS13, KeyLogWriter: &keys})
-	if suite := shaken.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
-		t.Skipf("the test knows one cipher suite and %s was chosen", tls.CipherSuiteName(suite))
-	}
-	peer := &records{Conn: b, in: newHalf(t, keys.String(), "SERVER"), out: newHalf(t, keys.String(), "CLIENT")}
+	peer := keyUpdater(t, e, b)
 
 	const appenders, each, updates = 2, 200, 50
 	heard := make(chan int, updates*10)
@@ -74,6 +71,88 @@ func TestKeyUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, "Finish", e.done)
+}
+
+// TestKeyUpdatesUnheard: a peer that asks for new keys again and again and takes
+// no answer is cut off, before the answers are more than a stranger may hold.
+func TestKeyUpdatesUnheard(t *testing.T) {
+	a, b := dial(t, "tcp", "127.0.0.1:0")
+	t.Cleanup(func() { _ = b.Close() })
+	e := wrap(t, a, roomy)
+	peer := keyUpdater(t, e, b)
+	e.start(ignore)
+	fill(e) // from here on nothing that TLS answers can go out
+	const most = 10_000
+	for sent := range most {
+		// What has ended takes no more; how that shows here depends on the moment.
+		if peer.update() != nil {
+			break
+		}
+		if _, err := peer.Write([]byte(".")); err != nil {
+			break
+		}
+		if sent == most-1 {
+			t.Fatalf("%d key updates, no answer taken, and the connection lives", most)
+		}
+	}
+	if slow := within(t, "the end", e.slow); slow.deadline {
+		t.Error("cut off by the write deadline")
+	}
+	if reason := e.ClosedFor(); reason != sysapi.SlowConsumerPendingBytes {
+		t.Errorf("closed for %v", reason)
+	}
+	within(t, "Finish", e.done)
+}
+
+// TestKeyUpdateAfterBlock: an answer that TLS gave while the socket was full goes out
+// when the rest does, without anything else being sent or read.
+func TestKeyUpdateAfterBlock(t *testing.T) {
+	a, b := dial(t, "tcp", "127.0.0.1:0")
+	t.Cleanup(func() { _ = b.Close() })
+	e := wrap(t, a, roomy)
+	peer := keyUpdater(t, e, b)
+	heard := make(chan int, 1)
+	e.start(consumerFunc(func(buf []byte) (int, int, bool) { heard <- len(buf); return len(buf), 0, true }))
+	fill(e)
+	if err := peer.update(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Write([]byte(".")); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "reading", heard)
+	for peer.updated == 0 {
+		if err := peer.next(); err != nil {
+			t.Fatalf("waiting for the answer to a key update: %v", err)
+		}
+		peer.data = nil
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "Finish", e.done)
+}
+
+// fill sends until the socket takes no more.
+func fill(e *end) {
+	big := make([]byte, 1<<20)
+	for stuck := false; !stuck; {
+		_, before := e.Out()
+		e.Send(big)
+		_, after := e.Out()
+		stuck = after-before >= int64(len(big))
+	}
+}
+
+// keyUpdater makes e a TLS 1.3 server's end and returns its peer, on b.
+func keyUpdater(t *testing.T, e *end, b net.Conn) *records {
+	t.Helper()
+	var keys bytes.Buffer
+	shaken := handshake(t, e, b, &tls.Config{MinVersion: tls.VersionTLS13, KeyLogWriter: &keys})
+	if suite := shaken.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
+		t.Skipf("the test knows one cipher suite and %s was chosen", tls.CipherSuiteName(suite))
+	}
+	return &records{Conn: b, in: newHalf(t, keys.String(), "SERVER"), out: newHalf(t, keys.String(), "CLIENT")}
 }
 
 // records is the least of a TLS 1.3 peer after the handshake that can ask for

@@ -294,6 +294,9 @@ func (c *Conn) readBlocking(r Consumer, in *inbound, need int) error {
 		}
 		if c.sealed != nil && c.sealed.waiting() {
 			c.Flush()
+			if c.sealed.unheard() {
+				c.CutOff()
+			}
 		}
 	}
 }

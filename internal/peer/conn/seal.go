@@ -23,10 +23,17 @@ type collector struct {
 	net.Conn
 	records *records // nil once the peer is known; the reader's
 
-	mu      sync.Mutex
-	collect bool // after the handshake
-	ready   [][]byte
+	mu         sync.Mutex
+	collect    bool // after the handshake
+	encrypting bool // what comes is of the queue
+	ready      [][]byte
+	answers    int // bytes in ready that TLS wrote by itself
 }
+
+// answersMax bounds what TLS has to say of its own accord (27 bytes for each key
+// update that the peer asks for) and the peer does not take. It is no part of the
+// queue, which may be as long as max_pending even for a stranger.
+const answersMax = 4 << 10
 
 func (u *collector) Read(p []byte) (int, error) {
 	if u.records != nil {
@@ -42,6 +49,9 @@ func (u *collector) Write(p []byte) (int, error) {
 		return u.Conn.Write(p)
 	}
 	n := len(p)
+	if !u.encrypting {
+		u.answers += n
+	}
 	if last := len(u.ready) - 1; last >= 0 {
 		if b := u.ready[last]; cap(b)-len(b) >= n {
 			u.ready[last] = append(b, p...)
@@ -52,11 +62,18 @@ func (u *collector) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// begin says that what is written from now on is of the queue.
+func (u *collector) begin() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.encrypting = true
+}
+
 func (u *collector) take() [][]byte {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	r := u.ready
-	u.ready = nil
+	u.ready, u.answers, u.encrypting = nil, 0, false
 	return r
 }
 
@@ -68,10 +85,18 @@ func (s *seal) waiting() bool {
 	return len(s.under.ready) > 0
 }
 
+// unheard reports whether the peer makes TLS answer and does not take the answers.
+func (s *seal) unheard() bool {
+	s.under.mu.Lock()
+	defer s.under.mu.Unlock()
+	return s.under.answers > answersMax
+}
+
 // encrypt turns chunks into records and releases chunks. Only who holds the
 // writing side may call it.
 func (s *seal) encrypt(chunks [][]byte) ([][]byte, error) {
 	var err error
+	s.under.begin()
 	for _, b := range chunks {
 		if err == nil {
 			_, err = s.tls.Write(b)
