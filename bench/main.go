@@ -45,7 +45,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "load before the clock starts")
 	f.DurationVar(&o.quiet, "quiet", 0, "before a run, wait up to this long for other programs to be quiet")
 	f.StringVar(&o.out, "out", "results", "folder for results.md, results.json, results.svg")
-	updateReadme := f.Bool("update-readme", false, "replace the table in README.md of the working directory, that of the scaling set in ../docs/scaling.md, with this run's")
+	updateReadme := f.Bool("update-readme", false, "replace the table in README.md of the working directory (that of the scaling set in ../docs/scaling.md) and the excerpt in ../README.md with this run's, which has to be of all rows, of both servers, not shrunk and not profiled")
 	f.BoolVar(&o.profile, "profile", false, "take CPU and allocation profiles of the servers into -out (distorts the figures)")
 	f.BoolVar(&o.list, "list", false, "print the rows and their floors, then stop")
 	f.StringVar(&o.source.Cache, "cache", "", "folder for server binaries (default: dunlin-bench in the user's cache folder)")
@@ -59,6 +59,9 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if *updateReadme {
+		if o.rows != "." || o.self || o.servers != "nats-server,dunlin" || o.shrink > 1 || o.profile {
+			return o, errors.New("-update-readme is for whole runs of both servers: leave out -rows, -self, -servers, -shrink and -profile")
+		}
 		o.readme, o.project = report.Page(o.set), "../README.md"
 	}
 	if o.self {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dunlin/bench/internal/report"
+	"dunlin/bench/internal/runner"
 	"dunlin/bench/internal/scenario"
 )
 
@@ -16,7 +17,8 @@ func TestParse(t *testing.T) {
 	if err != nil || o.servers != "nats-server,nats-server" || o.rounds != 3 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, bad := range [][]string{{"-set", "other"}, {"-shrink", "0"}, {"-rounds", "0"}, {"-duration", "0s"}, {"-servers", "a,b,c"}, {"row"}} {
+	for _, bad := range [][]string{{"-set", "other"}, {"-shrink", "0"}, {"-rounds", "0"}, {"-duration", "0s"}, {"-servers", "a,b,c"}, {"row"},
+		{"-update-readme", "-self"}, {"-update-readme", "-rows", "1-1"}, {"-update-readme", "-servers", "dunlin"}, {"-update-readme", "-shrink", "2"}, {"-update-readme", "-profile"}} {
 		if _, err := parse(bad); err == nil {
 			t.Errorf("%v was accepted", bad)
 		}
@@ -73,8 +75,33 @@ func writesReadme(t *testing.T, set string, readme []byte) {
 		t.Fatal(err)
 	}
 	rep := report.Report{Set: set, Rounds: 5, Revision: "abc"}
+	if report.HasExcerpt(set) {
+		if err := write(o, rep); err == nil {
+			t.Errorf("the excerpt of %s was written without its rows", set)
+		}
+		if got, err := os.ReadFile(o.readme); err != nil || !bytes.Equal(got, readme) {
+			t.Errorf("one page was written and the other not: %v", err)
+		}
+		for _, row := range scenario.Table(set) {
+			o := runner.Outcome{Row: row}
+			figures := map[scenario.Metric][]float64{}
+			for _, c := range row.Checks {
+				figures[c.Metric] = []float64{1}
+			}
+			for _, name := range []string{"nats-server", "dunlin"} {
+				o.Sides = append(o.Sides, runner.SideOutcome{Name: name, Rounds: figures})
+			}
+			// A reference, for the rows that are compared with one.
+			o.Sides = append(o.Sides, runner.SideOutcome{Name: "dunlin (reference)", Reference: true, Rounds: figures})
+			o.Checks = runner.Judge(o)
+			rep.Rows = append(rep.Rows, report.RowOf(o))
+		}
+	}
 	if err := write(o, rep); err != nil {
 		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(o.project); err != nil || strings.Contains(string(got), "build abc.") != report.HasExcerpt(set) {
+		t.Errorf("the excerpt of %s is not in the project's README, or is and should not be: %v", set, err)
 	}
 	got, err := os.ReadFile(o.readme)
 	if err != nil || !strings.Contains(string(got), "5 rounds of 0 s") {

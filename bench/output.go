@@ -43,23 +43,34 @@ func write(o options, rep report.Report) error {
 	if o.readme == "" {
 		return nil
 	}
-	if err := rewrite(o.readme, rep, report.InReadme); err != nil || !report.HasExcerpt(rep.Set) {
-		return err
+	pages := []string{o.readme}
+	texts := []func(string, report.Report) (string, error){report.InReadme}
+	if report.HasExcerpt(rep.Set) {
+		pages, texts = append(pages, o.project), append(texts, report.InProjectReadme)
 	}
-	return rewrite(o.project, rep, report.InProjectReadme)
+	return rewrite(rep, pages, texts)
 }
 
-// rewrite puts a report into a page.
-func rewrite(page string, rep report.Report, in func(string, report.Report) (string, error)) error {
-	old, err := os.ReadFile(page)
-	if err != nil {
-		return err
+// rewrite puts a report into pages: into all of them, or none if one can't have it.
+func rewrite(rep report.Report, pages []string, texts []func(string, report.Report) (string, error)) error {
+	var written []string
+	for i, page := range pages {
+		old, err := os.ReadFile(page)
+		if err != nil {
+			return err
+		}
+		text, err := texts[i](string(old), rep)
+		if err != nil {
+			return fmt.Errorf("%s: %w", page, err)
+		}
+		written = append(written, text)
 	}
-	text, err := in(string(old), rep)
-	if err != nil {
-		return fmt.Errorf("%s: %w", page, err)
+	for i, page := range pages {
+		if err := os.WriteFile(page, []byte(written[i]), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(page, []byte(text), 0o644)
+	return nil
 }
 
 // list prints the table of rows.

@@ -264,7 +264,6 @@ func TestSlowLink(t *testing.T) {
 	f.Running(400)
 	link.Resume()
 	f.Running(400)
-	f.Settle()
 	f.Finish(func(int, int) bool { return true })
 }
 

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"dunlin/bench/internal/scenario"
 )
@@ -58,17 +59,28 @@ var excerpts = map[string][]string{
 func HasExcerpt(set string) bool { return len(excerpts[set]) > 0 }
 
 // InProjectReadme puts the first figure of some rows between the markers of the
-// project's README.
+// project's README. All of these rows have to have been measured.
 func InProjectReadme(readme string, r Report) (string, error) {
 	t := &table{head: []string{"load", "measured", "nats-server", "Dunlin", ""}, side: []align{left, left, right, right, right}}
-	for _, row := range r.Rows {
-		if lines := Lines(row); slices.Contains(excerpts[r.Set], row.Name) && row.Error == "" && len(lines) > 0 {
-			l := lines[0]
-			t.add(row.Title, l.Measured, l.Peer, l.Value, l.Ratio)
+	for _, name := range excerpts[r.Set] {
+		i := slices.IndexFunc(r.Rows, func(row Row) bool { return row.Name == name })
+		if i < 0 {
+			return "", fmt.Errorf("row %s is part of the excerpt and was not played", name)
 		}
+		row := r.Rows[i]
+		if row.Error != "" {
+			return "", fmt.Errorf("row %s is part of the excerpt and failed: %s", name, row.Error)
+		}
+		lines := Lines(row)
+		if len(lines) == 0 {
+			return "", fmt.Errorf("row %s is part of the excerpt and has no figure", name)
+		}
+		l := lines[0]
+		t.add(row.Title, l.Measured, l.Peer, l.Value, l.Ratio)
 	}
 	begin := fmt.Sprintf("<!-- excerpt of %s: written by the benchmark; do not edit -->", r.Set)
-	return between(readme, begin, fmt.Sprintf("<!-- end of excerpt of %s -->", r.Set), t.String())
+	body := fmt.Sprintf("%s\nMeasured on %s, build %s.\n", t.String(), r.When.Format(time.DateOnly), r.Revision)
+	return between(readme, begin, fmt.Sprintf("<!-- end of excerpt of %s -->", r.Set), body)
 }
 
 // between replaces what stands between two lines of a page.

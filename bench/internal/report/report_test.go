@@ -181,18 +181,34 @@ func inReadme(t *testing.T, set string) {
 
 func TestInProjectReadme(t *testing.T) {
 	rep := sample()
-	rep.Set, rep.Rows[0].Name = scenario.Core, excerpts[scenario.Core][1]
+	row, failed := rep.Rows[0], rep.Rows[len(rep.Rows)-1]
+	rep.Set, rep.Rows = scenario.Core, nil
+	for _, name := range excerpts[scenario.Core] {
+		row.Name = name
+		rep.Rows = append(rep.Rows, row)
+	}
+	row.Name = "no part of it"
+	rep.Rows = append(rep.Rows, row)
 	const begin, end = "<!-- excerpt of core: written by the benchmark; do not edit -->", "<!-- end of excerpt of core -->"
-	got, err := InProjectReadme("a\n"+begin+"\nold\n"+end+"\nb\n", rep)
+	const page = "a\n" + begin + "\nold\n" + end + "\nb\n"
+	got, err := InProjectReadme(page, rep)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(got, "\n")
-	if lines[0] != "a" || lines[len(lines)-2] != "b" || strings.Contains(got, "old") || strings.Count(got, "\n|") != 4 || !strings.Contains(got, "| "+rep.Rows[0].Title+" ") {
+	if lines[0] != "a" || lines[len(lines)-2] != "b" || strings.Contains(got, "old") ||
+		strings.Count(got, "| "+row.Title+" ") != len(excerpts[scenario.Core]) || !strings.Contains(got, "Measured on 2026-01-02, build abc1234.\n") {
 		t.Errorf("got %q", got)
 	}
 	if _, err := InProjectReadme("nothing", rep); err == nil {
 		t.Error("a page without markers was accepted")
+	}
+	failed.Name = rep.Rows[1].Name
+	for what, other := range map[string]Row{"was not played": row, "failed": failed, "has no figure": {Name: failed.Name}} {
+		rep.Rows[1] = other
+		if _, err := InProjectReadme(page, rep); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("got %v, want an error with %q", err, what)
+		}
 	}
 }
 

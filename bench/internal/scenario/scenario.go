@@ -206,8 +206,8 @@ func cores() []Row {
 		r.Variant = Unpinned
 		r.Checks = []Check{peer(Throughput, 1.5), {CPU, Reference, 1 / 1.2}}
 		rows = append(rows, r)
-		r.Name, r.Title = fmt.Sprintf("%d-pairs-parallel", pairs), r.Title+", two at a time"
-		r.Variant = Parallel
+		r.Name, r.Title = fmt.Sprintf("%d-pairs-parallel", pairs), r.Title+", all cores beside one"
+		r.Variant, r.Stretch = Parallel, 3 // this machine's speed changes more than what is asked
 		r.Checks = []Check{{CPU, Reference, 1 / 1.2}}
 		rows = append(rows, r)
 	}

@@ -130,8 +130,8 @@ func (r *Remote) Apply() {
 	r.waiting = nil
 	t, n := r.table, int64(0)
 	t.mu.Lock()
-	// The places of all of them are fetched first, since each is a miss of the cache
-	// that would be waited for alone.
+	// The places of what comes new are fetched first, since each is a miss of the
+	// cache that would be waited for alone.
 	for i := range all.list {
 		if c := &all.list[i]; c.sub != nil {
 			t.literals.Fetch(uint32(c.hash))

@@ -1,6 +1,10 @@
 package conn
 
-import "dunlin/internal/base/bufpool"
+import (
+	"time"
+
+	"dunlin/internal/base/bufpool"
+)
 
 // Unpack decodes a stream that comes in pieces of size bytes.
 func Unpack(data []byte, size int) (out []byte, err error) {
@@ -52,3 +56,15 @@ func (c *Conn) HoldsChunks() (n int) {
 
 // Watch is what the ping timer does.
 func (c *Conn) Watch() { c.watch() }
+
+// SetNap has readers do something else than wait while they gather, from a state
+// in which no connection is known to have a flow. It returns how to undo that.
+func SetNap(f func() time.Duration) (undo func()) {
+	old := nap
+	nap = f
+	lastGather.Store(nil)
+	return func() { nap = old }
+}
+
+// Gathers reports whether some reader is known to have a flow worth gathering.
+func Gathers() bool { return lastGather.Load() != nil }

@@ -1,6 +1,9 @@
 package conn
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 const most = readWide
 
@@ -10,6 +13,7 @@ func flow(g *gather, n, bytes, more int) (waits int) {
 	for range n {
 		if g.wants(bytes, most) {
 			waits++
+			g.wait()
 			g.brought(more)
 			if g.wants(bytes+more, most) {
 				waits = -1 << 20 // twice in a batch
@@ -24,16 +28,19 @@ func TestGather(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		bytes, more int
-		waits       int // in 1000 batches
+		took        time.Duration // each wait
+		waits       int           // in 1000 batches
 	}{
-		{"a flow of large messages", 32 << 10, 80 << 10, 999}, // the first only makes itself known
-		{"little at a time", gatherMin - 1, 80 << 10, 0},
-		{"full batches", most, 80 << 10, 0},
-		{"each followed by silence", 20 << 10, 0, 11}, // after 1, 2, 4 … 256, 256 others
-		{"each followed by a trickle", 20 << 10, gatherGain - 1, 11},
+		{"a flow of large messages", 32 << 10, 80 << 10, 0, 999}, // the first only makes itself known
+		{"little at a time", gatherMin - 1, 80 << 10, 0, 0},
+		{"full batches", most, 80 << 10, 0, 0},
+		{"each followed by silence", 20 << 10, 0, 0, 11}, // after 1, 2, 4 … 256, 256 others
+		{"each followed by a trickle", 20 << 10, gatherGain - 1, 0, 11},
+		{"nearly late", 32 << 10, 80 << 10, napLate, 999},
+		{"a kernel with coarse timers", 32 << 10, 80 << 10, time.Millisecond, 3}, // after 64, 256
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			lastGather.Store(nil)
+			defer SetNap(func() time.Duration { return c.took })()
 			if got := flow(new(gather), 1000, c.bytes, c.more); got != c.waits {
 				t.Errorf("waited %d times in 1000 batches, want %d", got, c.waits)
 			}
@@ -41,9 +48,25 @@ func TestGather(t *testing.T) {
 	}
 }
 
+// TestGatherLate: after waits that took too long, however many, one that did not
+// makes up for them.
+func TestGatherLate(t *testing.T) {
+	took := time.Second
+	defer SetNap(func() time.Duration { return took })()
+	var g gather
+	if got, want := flow(&g, 4*lateSkipMax, 32<<10, 80<<10), 8; got != want { // after 64, 256, 1024, 4096, 8192, 8192 …
+		t.Errorf("waited %d times, want %d", got, want)
+	}
+	took = 0
+	flow(&g, lateSkipMax+1, 32<<10, 80<<10)
+	if got := flow(&g, 100, 32<<10, 80<<10); got != 100 {
+		t.Errorf("afterwards it waited %d times in 100 batches, want 100", got)
+	}
+}
+
 // TestGatherAlone: nobody waits while others have work.
 func TestGatherAlone(t *testing.T) {
-	lastGather.Store(nil)
+	defer SetNap(func() time.Duration { return 0 })()
 	flows, other := [2]gather{}, gather{}
 	for range 100 {
 		for i := range flows {
@@ -65,7 +88,7 @@ func TestGatherAlone(t *testing.T) {
 
 // TestGatherRecovers: after silence a flow is worth waiting for again.
 func TestGatherRecovers(t *testing.T) {
-	lastGather.Store(nil)
+	defer SetNap(func() time.Duration { return 0 })()
 	var g gather
 	flow(&g, 1000, 20<<10, 0)
 	flow(&g, gatherSkipMax, 20<<10, 80<<10)

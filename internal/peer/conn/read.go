@@ -152,6 +152,7 @@ func (c *Conn) ReadLoop(r Consumer, first []byte) error {
 	in := &inbound{}
 	defer func() {
 		in.endBatch(r)
+		in.left()
 		bufpool.Put(in.buf)
 	}()
 	err := c.readPlain(r, in, first)
@@ -193,7 +194,7 @@ func (c *Conn) readRaw(r Consumer, in *inbound, need int) error {
 				if err == netx.ErrWouldBlock {
 					in.brought(0)
 					if in.wants(in.bytes+len(in.buf), c.readSize()) {
-						netx.Nap()
+						in.wait()
 						continue
 					}
 					in.endBatch(r)
