@@ -134,7 +134,7 @@ func play(o options, rows []scenario.Row, programs []target.Program) error {
 	context.AfterFunc(ctx, cancel)
 	rep := report.Report{
 		When: time.Now().UTC().Truncate(time.Second), Set: o.set, Servers: programs, Revision: o.source.Revision(),
-		Machine: report.Machine{Model: procfs.Model(), Cores: procfs.Cores(), Kernel: procfs.Kernel(), Go: runtime.Version()},
+		Machine: report.Machine{Model: procfs.Model(), Cores: procfs.Cores(), Kernel: procfs.Kernel(), Go: runtime.Version(), Congestion: procfs.Congestion()},
 		Rounds:  o.rounds, Warmup: o.warmup.Seconds(), Duration: o.duration.Seconds(), Profiled: o.profile,
 		Shrunk: o.shrink,
 	}

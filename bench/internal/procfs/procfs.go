@@ -205,6 +205,16 @@ func Model() string {
 	return ""
 }
 
+// Congestion is the congestion control that TCP connections begin with, "" if it
+// cannot be read.
+func Congestion() string {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
 // Kernel is the running kernel's name and release, "" if it cannot be read.
 func Kernel() string {
 	var u unix.Utsname

@@ -191,7 +191,11 @@ func Circumstances(r Report) string {
 		}
 		names = append(names, s.Version)
 	}
-	fmt.Fprintf(&b, "%s, %s, %d cores, %s, %s.\n", strings.Join(names, " and "), r.Machine.Model, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
+	fmt.Fprintf(&b, "%s, %s, %d cores, %s, %s", strings.Join(names, " and "), r.Machine.Model, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
+	if r.Machine.Congestion != "" {
+		fmt.Fprintf(&b, ", TCP with %s", r.Machine.Congestion)
+	}
+	b.WriteString(".\n")
 	fmt.Fprintf(&b, "%d rounds of %.3g s after %.3g s of warm-up; medians; %s.\n", r.Rounds, r.Duration, r.Warmup, r.When.UTC().Format("2006-01-02"))
 	if r.Profiled {
 		b.WriteString("Servers were being profiled: the figures are not for publishing.\n")

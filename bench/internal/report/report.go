@@ -39,7 +39,9 @@ type Machine struct {
 	Model  string `json:"model"`
 	Cores  int    `json:"cores"`
 	Kernel string `json:"kernel"`
-	Go     string `json:"go"`
+	// Congestion is the congestion control of TCP that the system gives connections.
+	Congestion string `json:"congestion,omitempty"`
+	Go         string `json:"go"`
 }
 
 // Row is the outcome of one scenario.

@@ -40,7 +40,7 @@ func outcome(row scenario.Row, peer, judged, ref figures) runner.Outcome {
 func sample() Report {
 	r := Report{
 		Set: scenario.Core, When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rounds: 3, Warmup: 0.3, Duration: 1, Revision: "abc1234",
-		Machine: Machine{Model: "Example CPU", Cores: 2, Kernel: "Linux 6.1", Go: "go1.26.0"},
+		Machine: Machine{Model: "Example CPU", Cores: 2, Kernel: "Linux 6.1", Go: "go1.26.0", Congestion: "cubic"},
 		Servers: []target.Program{{Name: "nats-server", Version: "nats-server: v2.15.2"}, {Name: "dunlin", Version: "dunlin 0.1"}},
 	}
 	flow := scenario.Row{Name: "1-1", Title: "1 → 1", Unit: "delivery", Checks: []scenario.Check{{Metric: scenario.CPU, Against: scenario.Peer, Floor: 2.3}}}

@@ -2,7 +2,8 @@
 // block on it and must not hold a buffer while they wait for it.
 //
 // Owns: accepting, reading when readable, writing what fits, waiting for room, watching
-// idle connections without a goroutine each (Parker), the shortest wait there is (Nap).
+// idle connections without a goroutine each (Parker), the shortest wait there is (Nap), local
+// connections without pacing (Unpace).
 // Does not own: the connection (its net.Conn stays in charge of closing and deadlines),
 // buffers, protocol.
 //
