@@ -22,7 +22,7 @@ var errShutDown = errors.New("the server was shut down while it started")
 func (s *Server) listen(opts *Options) error {
 	port := max(opts.Port, 0)
 	addr := net.JoinHostPort(opts.Host, strconv.Itoa(port))
-	l, err := net.Listen("tcp", addr)
+	l, err := netx.Listen(addr)
 	if err != nil {
 		return fmt.Errorf("listen for clients on %s: %w", addr, err)
 	}

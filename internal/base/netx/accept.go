@@ -24,6 +24,7 @@ func AcceptAll(ctx context.Context, l net.Listener, admit func(net.Conn), failed
 		switch {
 		case err == nil:
 			pause = acceptPauseMin
+			paceRemote(nc)
 			admit(nc)
 		case errors.Is(err, net.ErrClosed):
 			return

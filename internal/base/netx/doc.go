@@ -1,9 +1,8 @@
 // Package netx gives a connection's file descriptor to those who must not
 // block on it and must not hold a buffer while they wait for it.
 //
-// Owns: accepting, reading when readable, writing what fits, waiting for room, watching
-// idle connections without a goroutine each (Parker), the shortest wait there is (Nap), local
-// connections without pacing (Unpace).
+// Owns: listening, dialing, accepting, reading when readable, writing what fits,
+// waiting for room, watching idle connections without a goroutine each (Parker), the shortest wait there is (Nap).
 // Does not own: the connection (its net.Conn stays in charge of closing and deadlines),
 // buffers, protocol.
 //

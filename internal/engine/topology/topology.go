@@ -127,13 +127,12 @@ func (s *Shell) connect(ctx context.Context, addr string) (net.Conn, error) {
 		}
 		host = ips[rand.IntN(len(ips))]
 	}
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+	return netx.Dial(ctx, net.JoinHostPort(host, port))
 }
 
 // Listen takes connections of other servers at addr.
 func (s *Shell) Listen(addr string) (net.Addr, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := netx.Listen(addr)
 	if err != nil {
 		return nil, err
 	}

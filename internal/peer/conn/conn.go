@@ -129,7 +129,6 @@ type Counters struct{ Msgs, Bytes int64 }
 // Init makes c ready. limits may be swapped by its owner at any time.
 func (c *Conn) Init(nc net.Conn, group *task.Group, owner Owner, limits *atomic.Pointer[Limits]) {
 	c.nc, c.group, c.owner, c.limits = nc, group, owner, limits
-	netx.Unpace(nc)
 	c.raw = netx.NewRaw(nc)
 	c.lastActive = time.Now().UnixNano()
 	c.Heard(c.lastActive)
