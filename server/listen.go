@@ -116,7 +116,8 @@ func (h *host) Ended(c *client.Client) {
 	h.totals.outBytes.Add(snap.OutBytes)
 	snap.Stop = time.Now()
 	snap.Reason = c.ClosedFor()
-	last := c.LastSubs()
+	last, count := c.LastSubs()
+	snap.NumSubs = uint32(count)
 	subs := make([]monitor.Sub, 0, len(last))
 	for _, sub := range last[:monitor.SubsKept(len(last))] {
 		subs = append(subs, snapshotSub(snap.Account, sub))

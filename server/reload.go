@@ -63,7 +63,7 @@ func (s *Server) applyToClients() {
 	var left []*client.Client
 	for _, c := range s.clients.all() {
 		// One that is on its way out still stands in the table.
-		if c.Reauthorize(cfg) && c.ClosedFor() == sysapi.NotClosed {
+		if c.Reauthorize(cfg) && c.WithinLimits() && c.ClosedFor() == sysapi.NotClosed {
 			left = append(left, c)
 		}
 	}

@@ -330,3 +330,42 @@ func TestReloadOfAuthTimeout(t *testing.T) {
 	reload(t, s, opts, func(o *server.Options) { o.Auth.Timeout = 50 * time.Millisecond })
 	wantRest(t, testkit.Dial(t, s.Address()), "-ERR 'Authentication Timeout'")
 }
+
+// TestReloadLowersMaxSubs: who has more subscriptions than a reload leaves its
+// account goes; who has as many stays, which nats-server does not let it. The
+// closed connection is remembered with all that it had.
+func TestReloadLowersMaxSubs(t *testing.T) {
+	testkit.NothingLeft(t)
+	opts := withUsers(withAccounts(&server.Options{}, "A"), "a/A", "b/A")
+	opts.HTTPPort = -1
+	s := testkit.Start(t, opts)
+	const many = 300
+	a, b := testkit.Join(t, s.Address(), as("a")), testkit.Join(t, s.Address(), as("b"))
+	for n := range many {
+		a.Send("SUB x.%d %d\r\n", n, n)
+	}
+	b.Send("SUB x 1\r\nSUB y 2\r\n")
+	a.Sync()
+	b.Sync()
+	reload(t, s, opts, func(o *server.Options) { o.Accounts = []*config.Account{{Name: "A", MaxSubscriptions: 2}} })
+	wantRest(t, a, "-ERR 'maximum subscriptions exceeded'")
+	b.Send("SUB z 3\r\n")
+	b.Want("-ERR 'maximum subscriptions exceeded'")
+	b.Send("UNSUB 1\r\nSUB z 3\r\n")
+	b.Sync()
+
+	var page struct {
+		Connections []struct {
+			Reason        string
+			Subscriptions int
+			List          []string `json:"subscriptions_list"`
+		}
+	}
+	testkit.Eventually(t, "the closed connection is listed", func() bool {
+		s.Page(t, "/connz?state=closed&subs=1", &page)
+		return len(page.Connections) == 1
+	})
+	if c := page.Connections[0]; c.Reason != "Maximum Subscriptions Exceeded" || c.Subscriptions != many || len(c.List) != 256 {
+		t.Errorf("closed for %q with %d subscriptions, %d listed", c.Reason, c.Subscriptions, len(c.List))
+	}
+}

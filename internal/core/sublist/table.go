@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"dunlin/internal/base/rcu"
-	"dunlin/internal/core/forward"
 	"dunlin/internal/proto/subject"
 )
 
@@ -40,7 +39,6 @@ type Table struct {
 	genWild    atomic.Uint32
 
 	count    atomic.Int64 // subscriptions
-	remotes  atomic.Int64 // those among them that other servers have told of
 	inserts  atomic.Uint64
 	removes  atomic.Uint64
 	wildSubs atomic.Int64 // lets a match skip the trie when it is empty
@@ -62,11 +60,6 @@ func (n *node) IndexKey() string  { return n.token }
 
 // Count is the number of subscriptions, those of other servers included.
 func (t *Table) Count() int64 { return t.count.Load() }
-
-// Full reports whether max subscriptions are reached here; max <= 0 is no limit.
-func (t *Table) Full(max int64) bool {
-	return max > 0 && t.count.Load()-t.remotes.Load() >= max
-}
 
 // Changes counts the insertions and removals since the table was made.
 func (t *Table) Changes() (inserts, removes uint64) { return t.inserts.Load(), t.removes.Load() }
@@ -118,9 +111,6 @@ func (t *Table) insertWild(s *Sub, n *node) {
 func (t *Table) inserted(s *Sub) {
 	s.inTable = true
 	t.count.Add(1)
-	if s.Kind != forward.Client {
-		t.remotes.Add(1)
-	}
 	t.inserts.Add(1)
 }
 
@@ -160,9 +150,6 @@ func (t *Table) remove(s *Sub) bool {
 		t.bumpWild(subj)
 	}
 	t.count.Add(-1)
-	if s.Kind != forward.Client {
-		t.remotes.Add(-1)
-	}
 	t.removes.Add(1)
 	return true
 }

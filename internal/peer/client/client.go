@@ -62,9 +62,10 @@ type Client struct {
 	inBytes atomic.Int64
 	subs    atomic.Int64
 
-	subsMu sync.Mutex
-	own    sublist.Own
-	last   []*sublist.Sub // what there was at the end, for monitoring
+	subsMu    sync.Mutex
+	own       sublist.Own
+	last      []*sublist.Sub // what there was at the end, for monitoring: some of them, and
+	lastCount int64          // how many
 
 	// Under the queue's lock.
 	foldedIn, foldedOut conn.Counters      // given to accounts already

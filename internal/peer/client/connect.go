@@ -35,9 +35,9 @@ func (c *Client) connect(arg []byte) {
 	c.sawConnect = true
 	c.opts.Store(&opts)
 	switch {
+	case !c.login(&opts, false):
 	case opts.Protocol < 0 || opts.Protocol > 1:
 		c.fail(sysapi.BadClientProtocolVersion, wire.TextClientProtocol)
-	case !c.login(&opts, false):
 	case opts.NoResponders && !c.grant.Load().headers:
 		c.fail(sysapi.NoRespondersRequiresHeaders, wire.TextNoRespHeaders)
 	default:
@@ -111,10 +111,12 @@ func (c *Client) bind(old, acc *account.Account) bool {
 
 // adopt takes the grant in force into use for what is read from here on.
 func (c *Client) adopt() {
+	g := c.grant.Load()
+	c.parser.NoHeaders = g == nil || !g.headers
 	if acc := c.account.Load(); acc != nil {
 		c.parser.MaxPayload = int(c.maxPayload(c.cfg, acc))
 	}
-	if g := c.grant.Load(); c.pub != nil && g != c.seen {
+	if c.pub != nil && g != c.seen {
 		c.pub.Settle()
 		c.seen = g
 		c.pub.Forget()
@@ -190,7 +192,7 @@ func (c *Client) Reauthorize(cfg *Config) bool {
 	}
 	acc := c.host.Account(ident.Account)
 	if acc == nil || acc != c.account.Load() {
-		c.CloseWith(sysapi.AuthenticationViolation, nil)
+		c.CloseWith(sysapi.ClientClosed, nil)
 		return false
 	}
 	if ident == g.Identity {

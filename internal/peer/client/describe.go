@@ -101,12 +101,13 @@ func (c *Client) SubCounts(s *sublist.Sub) (msgs, max int64) {
 const lastSubs = 256
 
 func (c *Client) rememberSubs() {
+	c.lastCount = c.subs.Load()
 	c.own.All(func(s *sublist.Sub) bool {
 		c.last = append(c.last, s)
 		return len(c.last) < lastSubs
 	})
 }
 
-// LastSubs are the subscriptions (not more than 256) that the client had when
-// it ended.
-func (c *Client) LastSubs() []*sublist.Sub { return c.last }
+// LastSubs are the subscriptions that the client had when it ended, not more than
+// 256, and how many these were.
+func (c *Client) LastSubs() ([]*sublist.Sub, int64) { return c.last, c.lastCount }

@@ -114,6 +114,9 @@ func (c *Client) broken(err error) {
 		c.fail(sysapi.ParseError, "")
 		return
 	}
+	if we == wire.ErrPayloadEnd && c.opts.Load().Pedantic {
+		c.pedantic(c.parser.Msg.Subject)
+	}
 	c.logError("protocol", err)
 	c.fail(reasonOf(we), we.Text)
 }
@@ -186,11 +189,9 @@ func (c *Client) publish(m *wire.Msg) {
 		g = c.seen
 	}
 	opts := c.opts.Load()
-	if m.Header > 0 && !g.headers {
-		c.broken(wire.ErrNoHeaders)
-		return
+	if opts.Pedantic {
+		c.pedantic(m.Subject)
 	}
-	pedantic := opts.Pedantic && (subject.HasEmptyToken(m.Subject) || !subject.IsLiteral(m.Subject))
 	if !p.Remap(m) {
 		return
 	}
@@ -210,9 +211,6 @@ func (c *Client) publish(m *wire.Msg) {
 		c.log(slog.LevelError, text)
 		return
 	}
-	if pedantic {
-		c.complain(wire.TextInvalidPubSubject)
-	}
 	if opts.Verbose {
 		c.reply(okLine)
 	}
@@ -220,6 +218,13 @@ func (c *Client) publish(m *wire.Msg) {
 	asks := opts.NoResponders && len(m.Reply) > 0
 	if p.Publish(m, hit, !asks && !c.cfg.Trace) == 0 && asks {
 		c.noResponders(m.Reply, m.Subject)
+	}
+}
+
+// pedantic complains of a subject that nobody should publish to.
+func (c *Client) pedantic(subj []byte) {
+	if subject.HasEmptyToken(subj) || !subject.IsLiteral(subj) {
+		c.complain(wire.TextInvalidPubSubject)
 	}
 }
 

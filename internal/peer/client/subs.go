@@ -9,6 +9,7 @@ import (
 	"dunlin/internal/core/perm"
 	"dunlin/internal/core/sublist"
 	"dunlin/internal/proto/subject"
+	"dunlin/internal/proto/sysapi"
 	"dunlin/internal/proto/wire"
 )
 
@@ -16,14 +17,7 @@ import (
 const reservedQueue = "_sys_"
 
 func (c *Client) subscribe(subj, queue, sid []byte) {
-	if !subject.Wellformed(subj) {
-		c.complain(wire.TextInvalidSubject)
-		return
-	}
-	if max := c.cfg.MaxSubTokens; max > 0 && subject.Tokens(subj) > max {
-		c.complain(fmt.Sprintf("Permissions Violation for Subscription to %q, too many tokens", subj))
-		return
-	}
+	// What is wrong in several ways is refused for the first of them in nats-server's order.
 	acc := c.account.Load()
 	c.subsMu.Lock()
 	perms := c.grant.Load().Permissions
@@ -32,8 +26,19 @@ func (c *Client) subscribe(subj, queue, sid []byte) {
 		c.deniedSub(subj, queue)
 		return
 	}
+	if max := c.cfg.MaxSubTokens; max > 0 && subject.Tokens(subj) > max {
+		c.subsMu.Unlock()
+		c.complain(fmt.Sprintf("Permissions Violation for Subscription to %q, too many tokens", subj))
+		return
+	}
+	if !subject.Wellformed(subj) {
+		c.subsMu.Unlock()
+		c.complain(wire.TextInvalidSubject)
+		return
+	}
 	known := c.own.Find(sid) != nil
-	full := c.cfg.MaxSubs > 0 && c.own.Len() >= c.cfg.MaxSubs || acc.Subs.Full(acc.Limits().MaxSubscriptions)
+	max := c.maxSubs(acc)
+	full := max > 0 && c.own.Len() >= max
 	if !known && !full {
 		s := sublist.NewSub(c, subj, queue, sid)
 		s.Filtered = perms.FiltersDelivery(subj, queue)
@@ -50,6 +55,30 @@ func (c *Client) subscribe(subj, queue, sid []byte) {
 		return
 	}
 	c.ok()
+}
+
+// maxSubs is how many subscriptions one connection of acc may have, 0 for any number.
+func (c *Client) maxSubs(acc *account.Account) int {
+	max, own := c.host.Config().MaxSubs, acc.Limits().MaxSubscriptions
+	if own > 0 && (max <= 0 || own < int64(max)) {
+		return int(own)
+	}
+	return max
+}
+
+// WithinLimits closes a client that has more subscriptions than a reload has left
+// it; false if so. nats-server also closes those that have as many, and at each reload.
+func (c *Client) WithinLimits() bool {
+	acc := c.account.Load()
+	if acc == nil {
+		return true // not logged in yet
+	}
+	if max := c.maxSubs(acc); max <= 0 || c.own.Len() <= max {
+		return true
+	}
+	c.log(slog.LevelError, wire.TextMaxSubs)
+	c.CloseWith(sysapi.MaxSubscriptionsExceeded, wire.AppendErr(nil, wire.TextMaxSubs))
+	return false
 }
 
 func (c *Client) deniedSub(subj, queue []byte) {

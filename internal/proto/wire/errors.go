@@ -21,7 +21,9 @@ func (e *Error) Error() string {
 
 // What a Parser can complain of.
 var (
-	ErrUnknownOp   = &Error{Text: "Unknown Protocol Operation"}
+	ErrUnknownOp = &Error{Text: "Unknown Protocol Operation"}
+	// ErrPayloadEnd: Msg.Subject of the parser is still that of the line before.
+	ErrPayloadEnd  = &Error{Text: "Unknown Protocol Operation", Detail: "the payload does not end where the line before it says"}
 	ErrControlLine = &Error{Text: "maximum control line exceeded"}
 	ErrMaxPayload  = &Error{Text: "Maximum Payload Violation"}
 

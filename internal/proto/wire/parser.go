@@ -23,8 +23,9 @@ const (
 
 // Parser cuts what a client sends into operations. The limits may be changed between calls.
 type Parser struct {
-	MaxControlLine int // bytes of arguments in one line
-	MaxPayload     int // bytes of header and payload; < 0 = no limit
+	MaxControlLine int  // bytes of arguments in one line
+	MaxPayload     int  // bytes of header and payload; < 0 = no limit
+	NoHeaders      bool // HPUB is a mistake
 
 	// Need is, after OpNone, the length the buffer must have before another
 	// call can succeed; 0 if that is not known yet.
@@ -321,6 +322,9 @@ func (p *Parser) hpub(buf []byte) (Op, int, error) {
 	if end == 0 {
 		return OpNone, 0, err
 	}
+	if p.NoHeaders {
+		return OpNone, 0, ErrNoHeaders
+	}
 	var w [4][]byte
 	n := split(args, w[:], false)
 	if n < 3 || n > 4 {
@@ -374,13 +378,13 @@ func (p *Parser) body(buf []byte, end, tail, size int) (Op, int, error) {
 			return OpNone, 0, nil
 		}
 		if buf[end+size] != '\r' {
-			return OpNone, 0, ErrUnknownOp
+			return OpNone, 0, ErrPayloadEnd
 		}
 		p.Need = total
 		return OpNone, 0, nil
 	}
 	if buf[total-2] != '\r' || buf[total-1] != '\n' {
-		return OpNone, 0, ErrUnknownOp
+		return OpNone, 0, ErrPayloadEnd
 	}
 	m := &p.Msg
 	m.Body = buf[end : end+size]
