@@ -10,7 +10,7 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve build test test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
+.PHONY: help run serve build test test-costs test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
 
 ##@ Use it
 run: build ## start a cluster of three servers on ports 4222 to 4224 (PORT=…, ARGS="--demo …")
@@ -31,10 +31,17 @@ build: ## build bin/dunlin
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/dunlin
 
 ##@ Check it
-test: lint ## everything that must be green: format, vet, all tests with the race detector
+test: lint test-costs ## everything that must be green: format, vet, all tests with the race detector
 	$(GO) test -race -timeout 20m ./...
 	$(GO) -C bench test -timeout 5m ./...
 	$(GO) -C conformance test -timeout 15m ./...
+
+test-costs: ## what a message allocates and what a subscription holds, which the race detector would distort
+	@set -e; files=$$(git ls-files -co --exclude-standard '*_test.go' ':!bench' ':!conformance' | xargs grep -l '^//go:build .*!race'); \
+	tests=$$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(.*/\1/p' $$files | paste -s -d '|' -); \
+	rooms=$$(printf './%s\n' $$files | sed 's,/[^/]*$$,,' | sort -u | paste -s -d ' ' -); \
+	echo "$(GO) test -run '^($$tests)\$$' $$rooms"; \
+	$(GO) test -timeout 10m -run "^($$tests)\$$" $$rooms
 
 test-race: ## all tests of the server with the race detector, none taken from the cache
 	$(GO) test -race -count 1 -timeout 20m ./...

@@ -1,3 +1,5 @@
+//go:build !race
+
 package server_test
 
 import (
@@ -18,9 +20,6 @@ import (
 // sockets included, and counts the allocations of the process. The two ends
 // write buffers made before and read into one buffer, so they have none.
 func TestNoAllocationPerMessage(t *testing.T) {
-	if race {
-		t.Skip("with the race detector a sync.Pool drops what it is given at random")
-	}
 	const msgs = 200_000
 	body := strings.Repeat("x", 128)
 	users := func(p *perm.Permissions) *server.Options {
@@ -77,9 +76,6 @@ func TestNoAllocationPerMessage(t *testing.T) {
 // TestNoAllocationPerRequest: one request at a time, answered by another
 // client.
 func TestNoAllocationPerRequest(t *testing.T) {
-	if race {
-		t.Skip("with the race detector a sync.Pool drops what it is given at random")
-	}
 	s := testkit.StartLogging(t, nil, slog.LevelError)
 	asks, answers := testkit.Join(t, s.Address(), ""), testkit.Join(t, s.Address(), "")
 	answers.Send("SUB service 1\r\n")

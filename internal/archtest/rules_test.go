@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ type rule struct {
 }
 
 func rules() []rule {
-	return slices.Concat(importRules(), goroutineRules(), shapeRules(), textRules())
+	return slices.Concat(importRules(), goroutineRules(), shapeRules(), raceRules(), textRules())
 }
 
 // TestHouse runs every rule on the repository.
@@ -187,6 +188,26 @@ func shapeRules() []rule {
 			one("internal/base/ok/a.go", "package ok\ntype IReader interface{}\ntype readerImpl struct{}\ntype ID interface{}\ntype InfoLine struct{}\n", "IReader", "readerImpl"),
 		}, nil},
 	}
+}
+
+func raceRules() []rule {
+	const (
+		flag  = "//go:build race\n\npackage a\n\nconst race = true\n"
+		costs = "//go:build !race\n\npackage a\n\nfunc TestA() {}\n"
+		lax   = "package a\n\nfunc TestA(t *testing.T) {\n\tif race && slow {\n\t\t%s\n\t}\n}\n"
+		runs  = "test: lint test-costs ## all\n"
+	)
+	test := func(then string) string { return fmt.Sprintf(lax, then) }
+	return []rule{{"the race detector skips nothing", raceSkipsNothing, []sample{
+		{map[string]string{"a/race_test.go": flag, "a/a_test.go": test("t.Skip(\"slow\")")}, []string{"a/a_test.go:4: a test leaves off"}},
+		{map[string]string{"a/race_test.go": flag, "a/a_test.go": test("t.SkipNow()")}, []string{"a/a_test.go:4: a test leaves off"}},
+		{map[string]string{"a/race_test.go": flag, "a/a_test.go": test("many = 10")}, nil},
+		{map[string]string{"a/race_test.go": flag, "b/a_test.go": test("t.Skip()")}, nil},
+		{map[string]string{"kit/race.go": strings.Replace(flag, "race = ", "Race = ", 1), "b/a_test.go": strings.Replace(test("t.Skip()"), "if race", "if kit.Race", 1)}, []string{"b/a_test.go:4: a test leaves off"}},
+		{map[string]string{"Makefile": runs, "a/a_test.go": costs}, nil},
+		{map[string]string{"Makefile": "test: lint\n", "a/a_test.go": costs}, []string{"Makefile: test does not depend on test-costs"}},
+		{map[string]string{"Makefile": "test: lint\n", "bench/go.mod": "module bench\n", "bench/a_test.go": costs}, nil},
+	}, nil}}
 }
 
 func textRules() []rule {

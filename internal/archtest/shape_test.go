@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/token"
 	"path"
 	"regexp"
 	"slices"
@@ -248,4 +249,64 @@ func linksLeadSomewhere(t *tree) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+var (
+	racing       = regexp.MustCompile(`(?m)^//go:build .*\brace\b`)
+	withoutRace  = regexp.MustCompile(`(?m)^//go:build .*!race\b`) // what make test-costs looks for
+	costsAreRun  = regexp.MustCompile(`(?m)^test:.*\btest-costs\b`)
+	leavesOffNow = []string{"Skip", "Skipf", "SkipNow"}
+)
+
+// raceSkipsNothing: make test runs with the race detector, so a test that
+// leaves off under it never runs there. One that has to stands in a file for
+// builds without, where make test-costs finds it. A test may do less under
+// the race detector, as long as it does something.
+func raceSkipsNothing(t *tree) (wrong []string) {
+	flags := map[string]bool{} // constants that tell the race detector: by folder, and the exported ones for all
+	apart := false
+	for _, s := range t.files {
+		text := t.texts[s.path]
+		if s.nested || !racing.Match(text) {
+			continue
+		}
+		apart = apart || s.test && withoutRace.Match(text)
+		for _, decl := range s.ast.Decls {
+			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.CONST {
+				for _, spec := range d.Specs {
+					for _, name := range spec.(*ast.ValueSpec).Names {
+						flags[s.dir()+" "+name.Name] = true
+						flags[name.Name] = name.IsExported()
+					}
+				}
+			}
+		}
+	}
+	if apart && !costsAreRun.Match(t.texts["Makefile"]) {
+		wrong = append(wrong, "Makefile: test does not depend on test-costs, which runs what the race detector excludes")
+	}
+	for _, s := range t.files {
+		if s.nested || !s.test {
+			continue
+		}
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			branch, ok := n.(*ast.IfStmt)
+			if ok && holds(branch.Cond, func(n *ast.Ident) bool { return flags[s.dir()+" "+n.Name] || flags[n.Name] }) &&
+				holds(branch.Body, func(n *ast.Ident) bool { return slices.Contains(leavesOffNow, n.Name) }) {
+				wrong = append(wrong, s.at(n, "a test leaves off under the race detector, so that make test never runs it; put it in a file with //go:build !race"))
+			}
+			return true
+		})
+	}
+	return wrong
+}
+
+func holds(n ast.Node, wanted func(*ast.Ident) bool) (found bool) {
+	ast.Inspect(n, func(n ast.Node) bool {
+		if name, ok := n.(*ast.Ident); ok {
+			found = found || wanted(name)
+		}
+		return !found
+	})
+	return found
 }

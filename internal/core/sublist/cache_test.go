@@ -135,36 +135,6 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded: subjects that are all seen again and again, more than
-// fit, may not make it grow without end.
-func TestCacheIsBounded(t *testing.T) {
-	if racing {
-		t.Skip("memory cannot be measured under the race detector")
-	}
-	var table sublist.Table
-	table.Insert(newSub(">", "", "1"))
-	measure := func(c *sublist.Cache, subjects, times int) int64 {
-		list := inboxes(0, subjects)
-		before := heap()
-		for _, subj := range list {
-			for range times {
-				c.Lookup(&table, subj)
-			}
-		}
-		return heap() - before
-	}
-	var once, often, empty sublist.Cache
-	if n := measure(&once, 50000, 1); n > 16<<10 {
-		t.Errorf("50,000 subjects seen once hold %d bytes, want at most 16 KiB", n)
-	}
-	if n := measure(&often, 50000, 3); n > 1<<20 {
-		t.Errorf("50,000 subjects seen three times hold %d bytes, want at most 1 MiB", n)
-	}
-	if n := measure(&empty, 5, 2); n > 4<<10 {
-		t.Errorf("5 subjects hold %d bytes, want at most 4 KiB", n)
-	}
-}
-
 // TestManySubjectsAreRemembered: a publisher of some hundred subjects in turn
 // finds nearly all of them remembered.
 func TestManySubjectsAreRemembered(t *testing.T) {

@@ -1,3 +1,5 @@
+//go:build !race
+
 package sublist_test
 
 import (
@@ -20,9 +22,6 @@ func heap() int64 {
 // TestBytesPerSubscription: 100,000 literal subscriptions of one subscriber
 // with the table's and the subscriber's index, subjects of 16 bytes.
 func TestBytesPerSubscription(t *testing.T) {
-	if racing {
-		t.Skip("memory cannot be measured under the race detector")
-	}
 	const subs, bound = 100_000, 176
 	before := heap()
 	var table sublist.Table
@@ -49,9 +48,6 @@ func TestBytesPerSubscription(t *testing.T) {
 
 // TestWildcardsLeaveNothing: the nodes of wildcard subscriptions go with them.
 func TestWildcardsLeaveNothing(t *testing.T) {
-	if racing {
-		t.Skip("memory cannot be measured under the race detector")
-	}
 	before := heap()
 	var table sublist.Table
 	var subs []*sublist.Sub
@@ -69,4 +65,31 @@ func TestWildcardsLeaveNothing(t *testing.T) {
 		t.Errorf("%d bytes are held by an empty table", left)
 	}
 	runtime.KeepAlive(&table)
+}
+
+// TestCacheIsBounded: subjects that are all seen again and again, more than
+// fit, may not make it grow without end.
+func TestCacheIsBounded(t *testing.T) {
+	var table sublist.Table
+	table.Insert(newSub(">", "", "1"))
+	measure := func(c *sublist.Cache, subjects, times int) int64 {
+		list := inboxes(0, subjects)
+		before := heap()
+		for _, subj := range list {
+			for range times {
+				c.Lookup(&table, subj)
+			}
+		}
+		return heap() - before
+	}
+	var once, often, empty sublist.Cache
+	if n := measure(&once, 50000, 1); n > 16<<10 {
+		t.Errorf("50,000 subjects seen once hold %d bytes, want at most 16 KiB", n)
+	}
+	if n := measure(&often, 50000, 3); n > 1<<20 {
+		t.Errorf("50,000 subjects seen three times hold %d bytes, want at most 1 MiB", n)
+	}
+	if n := measure(&empty, 5, 2); n > 4<<10 {
+		t.Errorf("5 subjects hold %d bytes, want at most 4 KiB", n)
+	}
 }

@@ -1,5 +1,0 @@
-//go:build !race
-
-package sublist_test
-
-const racing = false
