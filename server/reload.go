@@ -52,7 +52,11 @@ func (s *Server) ReloadOptions(opts *Options) error {
 	for _, c := range changes {
 		s.log.Info("Reloaded: " + c.String())
 	}
-	s.log.Info("Reloaded server configuration")
+	done := "Reloaded server configuration"
+	if opts.ConfigDigest != "" {
+		done += " (" + opts.ConfigDigest + ")"
+	}
+	s.log.Info(done)
 	return nil
 }
 

@@ -173,13 +173,19 @@ func (c *Client) Identity() *authn.Identity {
 	return nil
 }
 
-// Label is how the client is named in the log.
+// Label is how the client is named in the log: where it is, what it says it is, and
+// once it has logged in, who it is.
 func (c *Client) Label() string {
 	label := fmt.Sprintf("%s - cid:%d", *c.addr.Load(), c.id)
 	o := c.opts.Load()
 	if o == nil {
 		return label
 	}
+	return label + program(o) + c.who(o)
+}
+
+// program is what a client says of itself, for its label.
+func program(o *wire.Connect) string {
 	var parts []string
 	if o.Version != "" {
 		parts = append(parts, "v"+o.Version)
@@ -190,9 +196,28 @@ func (c *Client) Label() string {
 		}
 	}
 	if len(parts) == 0 {
-		return label
+		return ""
 	}
-	return fmt.Sprintf("%s - %q", label, strings.Join(parts, ":"))
+	return fmt.Sprintf(" - %q", strings.Join(parts, ":"))
+}
+
+// who is the account and the user of a client that has logged in, for its label.
+func (c *Client) who(o *wire.Connect) string {
+	id, acc := c.Identity(), c.account.Load()
+	if id == nil || acc == nil {
+		return ""
+	}
+	kind, name := "user", o.User
+	switch {
+	case o.Nkey != "":
+		kind, name = "nkey", o.Nkey
+	case name == "" && o.Token == "":
+		name = id.User // of the certificate, or the default
+	}
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" - %q", acc.Name+"/"+kind+":"+name)
 }
 
 func (c *Client) log(level slog.Level, msg string, args ...any) {

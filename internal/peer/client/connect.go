@@ -142,7 +142,7 @@ func (c *Client) refuseLogin(err error) {
 	case errors.Is(err, authn.ErrProxyRequired):
 		reason = sysapi.ProxyRequired
 	}
-	c.logError("authentication error", err)
+	c.log(slog.LevelError, err.Error())
 	c.fail(reason, text)
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +35,7 @@ func (c *Client) Consume(buf []byte) (used, need int, ok bool) {
 		}
 		op, n, err := c.parser.Next(buf[used:])
 		if err != nil {
-			c.broken(err)
+			c.broken(err, buf[used:])
 			break
 		}
 		if n == 0 {
@@ -105,8 +106,8 @@ func (c *Client) mayStart(b byte) bool {
 	return false
 }
 
-// broken ends the connection for a mistake in the protocol.
-func (c *Client) broken(err error) {
+// broken ends the connection for a mistake in the protocol, at the beginning of rest.
+func (c *Client) broken(err error, rest []byte) {
 	c.settle()
 	var we *wire.Error
 	if !errors.As(err, &we) {
@@ -114,11 +115,35 @@ func (c *Client) broken(err error) {
 		c.fail(sysapi.ParseError, "")
 		return
 	}
+	err = fmt.Errorf("%w%s", err, offending(we, rest))
 	if we == wire.ErrPayloadEnd && c.opts.Load().Pedantic {
 		c.pedantic(c.parser.Msg.Subject)
 	}
 	c.logError("protocol", err)
 	c.fail(reasonOf(we), we.Text)
+}
+
+// offendingMax bounds what an operation that is wrong puts into the log.
+const offendingMax = 64
+
+// offending is the wrong operation for the log: its line, where there can be no
+// secret in it, and only its verb where it may be a CONNECT that is spelt wrong.
+func offending(e *wire.Error, rest []byte) string {
+	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+		rest = rest[:i]
+	}
+	switch e {
+	case wire.ErrConnect, wire.ErrInfo:
+		return ""
+	case wire.ErrUnknownOp, wire.ErrControlLine:
+		if i := bytes.IndexAny(rest, " \t{"); i >= 0 {
+			rest = rest[:i]
+		}
+	}
+	if len(rest) > offendingMax {
+		return fmt.Sprintf(": %q...", rest[:offendingMax])
+	}
+	return fmt.Sprintf(": %q", bytes.TrimSuffix(rest, []byte("\r")))
 }
 
 // do carries out one operation; raw are its bytes, for tracing.
@@ -206,9 +231,8 @@ func (c *Client) publish(m *wire.Msg) {
 		}
 	}
 	if len(m.Reply) > 0 && isReservedReply(m.Reply) {
-		text := fmt.Sprintf("Permissions Violation for Publish with Reply of %q", m.Reply)
-		c.complain(text)
-		c.log(slog.LevelError, text)
+		c.complain(fmt.Sprintf("Permissions Violation for Publish with Reply of %q", m.Reply))
+		c.log(slog.LevelError, fmt.Sprintf("Publish Violation - Reply %q", m.Reply))
 		return
 	}
 	if opts.Verbose {
@@ -246,9 +270,8 @@ func (c *Client) isOpenReply(subj []byte) bool {
 }
 
 func (c *Client) deniedPub(subj []byte) {
-	text := fmt.Sprintf("Permissions Violation for Publish to %q", subj)
-	c.complain(text)
-	c.log(slog.LevelError, text)
+	c.complain(fmt.Sprintf("Permissions Violation for Publish to %q", subj))
+	c.log(slog.LevelError, fmt.Sprintf("Publish Violation - Subject %q", subj))
 }
 
 func hasPrefix(b []byte, prefix string) bool {

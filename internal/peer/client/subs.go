@@ -23,7 +23,7 @@ func (c *Client) subscribe(subj, queue, sid []byte) {
 	perms := c.grant.Load().Permissions
 	if string(queue) == reservedQueue || !perms.CanSubscribe(subj, queue) {
 		c.subsMu.Unlock()
-		c.deniedSub(subj, queue)
+		c.deniedSub(subj, queue, sid)
 		return
 	}
 	if max := c.cfg.MaxSubTokens; max > 0 && subject.Tokens(subj) > max {
@@ -81,13 +81,15 @@ func (c *Client) WithinLimits() bool {
 	return false
 }
 
-func (c *Client) deniedSub(subj, queue []byte) {
+func (c *Client) deniedSub(subj, queue, sid []byte) {
 	text := fmt.Sprintf("Permissions Violation for Subscription to %q", subj)
+	log := fmt.Sprintf("Subscription Violation - Subject %q", subj)
 	if len(queue) > 0 {
 		text += fmt.Sprintf(" using queue %q", queue)
+		log += fmt.Sprintf(", Queue: %q", queue)
 	}
 	c.complain(text)
-	c.log(slog.LevelError, text)
+	c.log(slog.LevelError, fmt.Sprintf("%s, SID %s", log, sid))
 }
 
 func (c *Client) unsubscribe(sid []byte, max int) {
