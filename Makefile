@@ -10,7 +10,7 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve build test test-costs test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
+.PHONY: help run serve build test test-costs test-race test-net fuzz soak bench bench-cluster bench-scaling bench-watched conformance lint fmt docs clean
 
 ##@ Use it
 run: build ## start a cluster of three servers on ports 4222 to 4224 (PORT=…, ARGS="--demo …")
@@ -81,6 +81,9 @@ bench-cluster: ## the same for clusters of three nodes, pure and mixed (a quarte
 
 bench-scaling: ## what a message and a subscription cost on 1, 2, 3, 5 and 9 nodes (a quarter of an hour)
 	cd bench && $(GO) run . -set scaling -update-readme
+
+bench-watched: ## what a loop of /connz?subs=1 over 10,000 connections does to messages, and what the machine does by itself (a few minutes)
+	cd bench && $(GO) run ./watched && $(GO) run ./watched -control
 
 ##@ Keep it
 fmt: ## format all Go files
