@@ -10,7 +10,7 @@ SOAKTIME ?= 20m
 BINARY := bin/dunlin
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve build test test-costs test-race test-net fuzz soak bench bench-cluster bench-scaling conformance lint fmt docs clean
+.PHONY: help run serve build test test-costs test-race test-net fuzz soak bench bench-cluster bench-scaling bench-watched conformance lint fmt docs clean
 
 ##@ Use it
 run: build ## start a cluster of three servers on ports 4222 to 4224 (PORT=…, ARGS="--demo …")
@@ -35,6 +35,7 @@ test: lint test-costs ## everything that must be green: format, vet, all tests w
 	$(GO) test -race -timeout 20m ./...
 	$(GO) -C bench test -timeout 5m ./...
 	$(GO) -C conformance test -timeout 15m ./...
+	@conformance/setup.sh --missing
 
 test-costs: ## what a message allocates and what a subscription holds, which the race detector would distort
 	@set -e; files=$$(git ls-files -co --exclude-standard '*_test.go' ':!bench' ':!conformance' | xargs grep -l '^//go:build .*!race'); \
@@ -80,6 +81,9 @@ bench-cluster: ## the same for clusters of three nodes, pure and mixed (a quarte
 
 bench-scaling: ## what a message and a subscription cost on 1, 2, 3, 5 and 9 nodes (a quarter of an hour)
 	cd bench && $(GO) run . -set scaling -update-readme
+
+bench-watched: ## what a loop of /connz?subs=1 over 10,000 connections does to messages, and what the machine does by itself (a few minutes)
+	cd bench && $(GO) run ./watched && $(GO) run ./watched -control
 
 ##@ Keep it
 fmt: ## format all Go files

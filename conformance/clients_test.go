@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,34 @@ import (
 
 // leaveOut skips a test for want of a tool, and says so on the scoreboard: what
 // was not run must not look tested. CONFORMANCE_STRICT makes it a failure.
-func leaveOut(t *testing.T, what, why string) {
+func leaveOut(t *testing.T, client, what, why string) {
 	t.Helper()
-	if os.Getenv("CONFORMANCE_STRICT") != "" {
+	if strict(os.Getenv("CONFORMANCE_STRICT"), client) {
 		t.Fatalf("%s: %s", what, why)
 	}
 	board.skipped(what, why)
 	t.Skipf("%s: %s", what, why)
+}
+
+// strict says whether a client must run: those that are named must, all of them
+// if none is.
+func strict(setting, client string) bool {
+	named := strings.Fields(setting)
+	if !slices.Contains(named, "node") && !slices.Contains(named, "c") {
+		return len(named) > 0
+	}
+	return slices.Contains(named, client)
+}
+
+func TestStrict(t *testing.T) {
+	for _, c := range []struct {
+		setting string
+		node, c bool
+	}{{"", false, false}, {"1", true, true}, {"node", true, false}, {"c", false, true}, {"node c", true, true}} {
+		if strict(c.setting, "node") != c.node || strict(c.setting, "c") != c.c {
+			t.Errorf("%q: node %v, c %v", c.setting, strict(c.setting, "node"), strict(c.setting, "c"))
+		}
+	}
 }
 
 var smokeSummary = regexp.MustCompile(`(?m)^([1-9]\d*) passed, 0 failed$`)
@@ -41,10 +63,10 @@ func TestNodeClient(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		leaveOut(t, "Node client", "no node here")
+		leaveOut(t, "node", "Node client", "no node here")
 	}
 	if _, err := os.Stat("clients/node/node_modules/@nats-io/transport-node"); err != nil {
-		leaveOut(t, "Node client", "its package is not installed, run make -C conformance setup")
+		leaveOut(t, "node", "Node client", "its package is not installed, run make -C conformance setup")
 	}
 	smoke(t, node, "clients/node/smoke.mjs", serve(t, "").url())
 }
@@ -53,12 +75,12 @@ func TestCClient(t *testing.T) {
 	t.Parallel()
 	cc, err := exec.LookPath("cc")
 	if err != nil {
-		leaveOut(t, "C client", "no C compiler here")
+		leaveOut(t, "c", "C client", "no C compiler here")
 	}
 	probe := exec.Command(cc, "-E", "-")
 	probe.Stdin = strings.NewReader("#include <nats/nats.h>\n")
 	if probe.Run() != nil {
-		leaveOut(t, "C client", "libnats-dev is not installed, run make -C conformance setup")
+		leaveOut(t, "c", "C client", "libnats-dev is not installed, run make -C conformance setup")
 	}
 	program := filepath.Join(t.TempDir(), "smoke")
 	if out, err := exec.Command(cc, "-O1", "-Wall", "-Wextra", "-o", program, "clients/c/smoke.c", "-lnats").CombinedOutput(); err != nil {

@@ -17,8 +17,9 @@ import (
 	"dunlin/conformance/transcript"
 )
 
-// scriptsMin is the number of scripts below which the suite has lost some.
-const scriptsMin = 600
+// scriptsMin is the number of scripts below which the suite has lost some: the
+// two README files say that there are more than 650.
+const scriptsMin = 651
 
 // patience is how long one step of a script waits. The longest thing that any
 // script waits for is a timer of about three seconds.

@@ -99,7 +99,7 @@ func TestReloadTakesChangesIntoUse(t *testing.T) {
 	c := r.dial()
 
 	log, pid := filepath.Join(dir, "d.log"), filepath.Join(dir, "pid")
-	write(t, conf, fmt.Sprintf("debug: true\nlogfile: %q\npid_file: %q\nleafnodes { port: 7422 }\n", log, pid))
+	write(t, conf, fmt.Sprintf("debug: true\nlogfile: %q\npid_file: %q\nleafnodes { remotes [ { url: \"nats://127.0.0.1:1\" } ] }\n", log, pid))
 	r.signal(syscall.SIGHUP)
 	r.until("a log in the new file", func() bool {
 		b, err := os.ReadFile(log)
@@ -115,6 +115,32 @@ func TestReloadTakesChangesIntoUse(t *testing.T) {
 	if code := r.exit(); code != 0 || exists(pid) {
 		t.Errorf("exit code %d, pid file left: %v", code, exists(pid))
 	}
+}
+
+// TestReloadRefusesWhatIsNotServed: what nats-server's reload refuses to change
+// of an area that is not served is refused too, with the rest of the file.
+func TestReloadRefusesWhatIsNotServed(t *testing.T) {
+	dir := t.TempDir()
+	conf := write(t, filepath.Join(dir, "d.conf"), "debug: false\n")
+	r := start(t, dir, "-c", conf)
+	r.await("Server is ready")
+	for key, text := range map[string]string{
+		"gateway":   "gateway { name: x, port: -1 }",
+		"websocket": "websocket { port: -1, no_tls: true }",
+		"mqtt":      "mqtt { port: -1 }",
+		"resolver":  "resolver: MEMORY",
+		"leafnodes": "leafnodes { port: -1 }",
+	} {
+		write(t, conf, "debug: true\n"+text+"\n")
+		r.signal(syscall.SIGHUP)
+		r.await("Failed to reload server configuration: " + key + " cannot be changed while the server runs: restart it")
+	}
+	write(t, conf, "debug: true\ndefault_sentinel: \"eyJ0\"\n")
+	r.signal(syscall.SIGHUP)
+	r.await("Failed to reload server configuration: " + conf + ":2:19: default_sentinel is a user JWT")
+	write(t, conf, "max_payload: 2MB\nstore_dir: \"/nowhere\"\n")
+	r.signal(syscall.SIGHUP)
+	r.await("Reloaded server configuration")
 }
 
 func TestABadReloadIsRefusedWhole(t *testing.T) {

@@ -100,6 +100,7 @@ func (o *Options) Clone() *Options {
 	c.Warnings = slices.Clone(o.Warnings)
 	c.Notes = slices.Clone(o.Notes)
 	c.places = maps.Clone(o.places)
+	c.settled = maps.Clone(o.settled)
 	return &c
 }
 

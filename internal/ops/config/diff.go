@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -138,7 +139,7 @@ func Diff(old, new *Options) (changes, unsupported []Change) {
 			unsupported = append(unsupported, c)
 		}
 	}
-	return append(changes, laterChanges(old, new)...), unsupported
+	return append(changes, laterChanges(old, new)...), append(unsupported, laterUnsupported(old, new)...)
 }
 
 // same treats an empty list as no list: a file that says "tags: []" changes
@@ -173,6 +174,39 @@ func laterChanges(old, new *Options) (changes []Change) {
 		}
 	}
 	return changes
+}
+
+// laterUnsupported goes by what nats-server refuses, so that a file that is
+// taken over here would be there. A block that comes or goes is named once.
+func laterUnsupported(old, new *Options) (unsupported []Change) {
+	differ := make(map[string]bool)
+	for _, settled := range []map[string]map[string]string{old.settled, new.settled} {
+		for area, keys := range settled {
+			k := top.find(area)
+			whole := (k == nil || !k.reload) && (old.settled[area] == nil || new.settled[area] == nil)
+			for path, digest := range keys {
+				switch {
+				case whole:
+					differ[area] = true
+				case old.settled[area][path] != digest || new.settled[area][path] != digest:
+					differ[path] = true
+				}
+			}
+		}
+	}
+	if old.JetStream && new.JetStream {
+		differ["store_dir"] = old.StoreDir != new.StoreDir
+		for i, name := range []string{"jetstream.max_memory_store", "jetstream.max_file_store"} {
+			a, b := old.jetStreamMax[i], new.jetStreamMax[i]
+			differ[name] = a != b && (a == 0 || b < a)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(differ)) {
+		if differ[path] {
+			unsupported = append(unsupported, Change{Name: path, Later: true})
+		}
+	}
+	return unsupported
 }
 
 // shownMax keeps one change on one line of a log.

@@ -96,7 +96,7 @@ var authorizationKeys = schema{title: "authorization", keys: []*key{
 			}
 		}},
 	{name: "proxy_required", takes: tBool, def: "false", doc: "The single user or token must come through a trusted proxy.", bind: in(func(b *authBlock) any { return &b.proxyRequired })},
-	{name: "auth_callout", takes: tMap, later: laterCallout, doc: "A service decides about users.", inner: &calloutKeys,
+	{name: "auth_callout", takes: tMap, restart: true, later: laterCallout, doc: "A service decides about users.", inner: &calloutKeys,
 		open: func(_ *reader, _ any, at conflang.Pos, _ string) any { return &calloutBlock{at: at} },
 		close: func(r *reader, ctx, child any, at conflang.Pos) {
 			c := child.(*calloutBlock)

@@ -29,6 +29,26 @@ func tlsKeyOf(inner *schema, what string) *key {
 	return &key{name: "tls", takes: tMap, doc: "TLS for " + what + ".", inner: inner, open: openTLS, close: closeTLS}
 }
 
+// Rows that stand in more than one block, with a rule of their own in one.
+
+func withReload(k *key) *key {
+	own := *k
+	own.reload = true
+	return &own
+}
+
+func withRestart(k *key) *key {
+	own := *k
+	own.restart = true
+	return &own
+}
+
+func withLasting(k *key) *key {
+	own := *k
+	own.reload, own.lasting = true, true
+	return &own
+}
+
 var writeKeys = []*key{
 	{name: "write_deadline", takes: tDuration, def: "10s", doc: "Longest time that a write may take."},
 	{name: "write_timeout", takes: tStr, words: writeTimeouts, def: "default", check: exactWord(writeTimeouts), doc: "What happens at the write deadline; the default retries."},
@@ -61,7 +81,7 @@ func checkURLs(v *conflang.Value) string {
 var gatewayKeys = schema{title: "gateway", keys: append(listenerKeysOf("gateways",
 	&key{name: "name", takes: tStr, check: clusterName, doc: "Name of this cluster."},
 	linkAuthorization("gateways"),
-	tlsKeyOf(&linkTLSKeys, "gateways"),
+	withLasting(tlsKeyOf(&linkTLSKeys, "gateways")),
 	&key{name: "advertise", takes: tStr, doc: "Address that other clusters are told."},
 	&key{name: "connect_retries", takes: tInt, def: "0", doc: "Attempts to connect to a gateway learnt from others."},
 	&key{name: "connect_backoff", takes: tBool, def: "false", doc: "Wait longer after each failed attempt."},
@@ -76,13 +96,13 @@ var gatewayKeys = schema{title: "gateway", keys: append(listenerKeysOf("gateways
 
 var leafKeys = schema{title: "leafnodes", keys: append(listenerKeysOf("leaf nodes",
 	leafAuthorization,
-	&key{name: "remotes", takes: tArray, doc: "Servers that this one connects to as a leaf node.", inner: &leafRemoteKeys},
+	&key{name: "remotes", reload: true, takes: tArray, doc: "Servers that this one connects to as a leaf node.", inner: &leafRemoteKeys},
 	&key{name: "reconnect", alias: []string{"reconnect_delay", "reconnect_interval"}, takes: tDuration, def: "1s", doc: "Wait before connecting again."},
-	tlsKeyOf(&linkTLSKeys, "leaf nodes"),
+	withLasting(tlsKeyOf(&linkTLSKeys, "leaf nodes")),
 	&key{name: "advertise", takes: tStr, doc: "Address that leaf nodes are told."},
 	&key{name: "no_advertise", takes: tBool, def: "false", doc: "Do not tell leaf nodes the addresses of other servers."},
 	&key{name: "min_version", takes: tStr, check: checkLeafVersion, doc: "Oldest version of a leaf node, at least 2.8.0."},
-	compressionKey,
+	withReload(compressionKey),
 	&key{name: "isolate_leafnode_interest", alias: []string{"isolate"}, takes: tBool, def: "false", doc: "Do not tell leaf nodes each other's interest."},
 	&key{name: "dial_timeout", takes: tDuration, def: "1s", doc: "Time to connect."},
 ), writeKeys...)}
@@ -147,7 +167,7 @@ func checkProxyURL(v *conflang.Value) string {
 var websocketKeys = schema{title: "websocket", keys: append(listenerKeysOf("WebSocket clients",
 	&key{name: "advertise", takes: tStr, doc: "Address that clients are told."},
 	&key{name: "no_tls", takes: tBool, def: "false", doc: "Serve without TLS."},
-	tlsKeyOf(&tlsKeys, "WebSocket clients"),
+	withLasting(tlsKeyOf(&tlsKeys, "WebSocket clients")),
 	&key{name: "same_origin", takes: tBool, def: "false", doc: "The origin must be this server."},
 	&key{name: "allowed_origins", alias: []string{"allowed_origin"}, takes: tStrOrs, doc: "Origins that are let in."},
 	&key{name: "compression", takes: tBool, def: "false", doc: "Offer compression."},
@@ -161,15 +181,15 @@ var websocketKeys = schema{title: "websocket", keys: append(listenerKeysOf("WebS
 ), listenerAuthKeys...)}
 
 var mqttKeys = schema{title: "mqtt", keys: append(listenerKeysOf("MQTT clients",
-	tlsKeyOf(&tlsKeys, "MQTT clients"),
-	&key{name: "ack_wait", takes: tDuration, def: "30s", doc: "Wait before a message is sent again."},
+	withReload(tlsKeyOf(&tlsKeys, "MQTT clients")),
+	&key{name: "ack_wait", reload: true, takes: tDuration, def: "30s", doc: "Wait before a message is sent again."},
 	&key{name: "js_api_timeout", takes: tDuration, def: "5s", doc: "Time for answers of JetStream."},
-	&key{name: "max_ack_pending", takes: tInt, def: "1024", check: between(0, 65535), doc: "Messages without acknowledgement."},
+	&key{name: "max_ack_pending", reload: true, takes: tInt, def: "1024", check: between(0, 65535), doc: "Messages without acknowledgement."},
 	&key{name: "js_domain", takes: tStr, doc: "JetStream domain."},
-	&key{name: "stream_replicas", takes: tInt, doc: "Replicas of streams."},
-	&key{name: "consumer_replicas", takes: tInt, doc: "Has no effect any more.", advise: func(*conflang.Value) string { return "has no effect any more; remove it" }},
-	&key{name: "consumer_memory_storage", takes: tBool, def: "false", doc: "Keep consumers in memory."},
-	&key{name: "consumer_inactive_threshold", alias: []string{"consumer_auto_cleanup"}, takes: tDuration, doc: "Time after which an unused consumer is removed."},
+	&key{name: "stream_replicas", reload: true, takes: tInt, doc: "Replicas of streams."},
+	&key{name: "consumer_replicas", reload: true, takes: tInt, doc: "Has no effect any more.", advise: func(*conflang.Value) string { return "has no effect any more; remove it" }},
+	&key{name: "consumer_memory_storage", reload: true, takes: tBool, def: "false", doc: "Keep consumers in memory."},
+	&key{name: "consumer_inactive_threshold", reload: true, alias: []string{"consumer_auto_cleanup"}, takes: tDuration, doc: "Time after which an unused consumer is removed."},
 	&key{name: "reject_qos2_publish", takes: tBool, def: "false", doc: "Refuse publications with QoS 2."},
 	&key{name: "downgrade_qos2_subscribe", takes: tBool, def: "false", doc: "Give QoS 1 for QoS 2."},
 ), listenerAuthKeys...)}
@@ -181,27 +201,27 @@ func secretKey(name, doc string, alias ...string) *key {
 }
 
 var jetStreamKeys = schema{title: "jetstream", keys: []*key{
-	{name: "store_dir", alias: []string{"storedir", "store"}, takes: tStr, doc: "Directory of the stored streams."},
-	{name: "max_memory_store", alias: []string{"max_mem_store", "max_mem", "max_memory"}, takes: tInt, def: "75% of memory", doc: "Most memory for streams."},
-	{name: "max_file_store", alias: []string{"max_file"}, takes: tInt, def: "75% of free disk", doc: "Most disk for streams."},
-	{name: "domain", takes: tStr, doc: "Name of this JetStream among several."},
+	{name: "store_dir", sometimes: "while JetStream is off", alias: []string{"storedir", "store"}, takes: tStr, doc: "Directory of the stored streams."},
+	{name: "max_memory_store", sometimes: "only from one size to a larger one", alias: []string{"max_mem_store", "max_mem", "max_memory"}, takes: tInt, def: "75% of memory", doc: "Most memory for streams."},
+	{name: "max_file_store", sometimes: "only from one size to a larger one", alias: []string{"max_file"}, takes: tInt, def: "75% of free disk", doc: "Most disk for streams."},
+	{name: "domain", restart: true, takes: tStr, doc: "Name of this JetStream among several."},
 	{name: "enabled", alias: []string{"enable"}, takes: tBool, def: "true", doc: "Switches JetStream on or off."},
-	{name: "strict", takes: tBool, def: "true", doc: "Refuse unknown fields in requests."},
-	secretKey("key", "Encryption key of the stored data.", "ek", "encryption_key"),
-	secretKey("prev_key", "Key before the last change.", "prev_ek", "prev_encryption_key"),
-	{name: "cipher", takes: tStr, words: ciphers, doc: "Cipher of the stored data."},
-	{name: "extension_hint", takes: tStr, doc: "Whether a leaf node extends the hub's JetStream."},
-	{name: "unique_tag", takes: tStr, doc: "Replicas of a stream go to servers whose tags with this prefix differ."},
-	{name: "max_outstanding_catchup", takes: tInt, doc: "Most bytes on the way to a replica that catches up."},
-	{name: "max_buffered_size", takes: tInt, doc: "Most bytes waiting to be stored in one stream."},
-	{name: "max_buffered_msgs", takes: tInt, doc: "Most messages waiting to be stored in one stream."},
-	{name: "request_queue_limit", takes: tInt, doc: "Most API requests that wait."},
-	{name: "info_queue_limit", takes: tInt, doc: "Most info requests that wait."},
-	{name: "sync_interval", alias: []string{"sync"}, takes: tDuration, words: []string{"always"}, def: "2m", doc: "How often data is synced to disk, or always."},
+	{name: "strict", restart: true, takes: tBool, def: "true", doc: "Refuse unknown fields in requests."},
+	withRestart(secretKey("key", "Encryption key of the stored data.", "ek", "encryption_key")),
+	withRestart(secretKey("prev_key", "Key before the last change.", "prev_ek", "prev_encryption_key")),
+	{name: "cipher", restart: true, takes: tStr, words: ciphers, doc: "Cipher of the stored data."},
+	{name: "extension_hint", restart: true, takes: tStr, doc: "Whether a leaf node extends the hub's JetStream."},
+	{name: "unique_tag", restart: true, takes: tStr, doc: "Replicas of a stream go to servers whose tags with this prefix differ."},
+	{name: "max_outstanding_catchup", restart: true, takes: tInt, doc: "Most bytes on the way to a replica that catches up."},
+	{name: "max_buffered_size", restart: true, takes: tInt, doc: "Most bytes waiting to be stored in one stream."},
+	{name: "max_buffered_msgs", restart: true, takes: tInt, doc: "Most messages waiting to be stored in one stream."},
+	{name: "request_queue_limit", restart: true, takes: tInt, doc: "Most API requests that wait."},
+	{name: "info_queue_limit", restart: true, takes: tInt, doc: "Most info requests that wait."},
+	{name: "sync_interval", restart: true, alias: []string{"sync"}, takes: tDuration, words: []string{"always"}, def: "2m", doc: "How often data is synced to disk, or always."},
 	{name: "meta_compact", takes: tInt, check: between(1, 1<<40), doc: "Entries after which the meta log is compacted."},
 	{name: "meta_compact_size", takes: tInt, check: between(1, 1<<50), doc: "Bytes after which the meta log is compacted."},
 	{name: "meta_compact_sync", takes: tBool, doc: "Compact in the foreground."},
-	{name: "max_concurrent_io", takes: tInt, def: "4096", doc: "File operations at a time."},
+	{name: "max_concurrent_io", restart: true, takes: tInt, def: "4096", doc: "File operations at a time."},
 	{name: "limits", takes: tMap, doc: "Limits for what users may ask for.", inner: &schema{title: "jetstream.limits", keys: []*key{
 		{name: "max_ack_pending", takes: tInt, doc: "Most messages without acknowledgement of a consumer."},
 		{name: "max_ha_assets", takes: tInt, doc: "Most streams and consumers with replicas."},
@@ -215,7 +235,7 @@ var jetStreamKeys = schema{title: "jetstream", keys: []*key{
 			{name: "timeout", takes: tDuration, doc: "Time after which an open batch is given up."},
 		}}},
 	}}},
-	{name: "tpm", takes: tMap, doc: "Keys sealed by a trusted platform module.", inner: &schema{title: "jetstream.tpm", keys: []*key{
+	{name: "tpm", restart: true, takes: tMap, doc: "Keys sealed by a trusted platform module.", inner: &schema{title: "jetstream.tpm", keys: []*key{
 		{name: "keys_file", takes: tStr, doc: "File with the sealed keys."},
 		secretKey("encryption_password", "Password of the keys file."),
 		secretKey("srk_password", "Password of the storage root key."),

@@ -10,7 +10,7 @@ import (
 
 var laterKeys = []*key{
 	{name: "gateway", takes: tMap, later: laterGateway, doc: "Other clusters.", inner: &gatewayKeys},
-	{name: "leafnodes", alias: []string{"leaf"}, takes: tMap, later: laterLeaf, reload: true, doc: "Servers at the edge.", inner: &leafKeys},
+	{name: "leafnodes", alias: []string{"leaf"}, takes: tMap, later: laterLeaf, doc: "Servers at the edge.", inner: &leafKeys},
 	{name: "websocket", alias: []string{"ws"}, takes: tMap, later: laterWebsocket, doc: "Clients over WebSocket.", inner: &websocketKeys},
 	{name: "mqtt", takes: tMap, later: laterMQTT, doc: "Clients that speak MQTT.", inner: &mqttKeys},
 	{name: "jetstream", takes: tBool | tStr | tMap, words: onOffWords, later: laterJetStream, reload: true, doc: "Stored streams.", inner: &jetStreamKeys,
@@ -20,13 +20,18 @@ var laterKeys = []*key{
 				if e := v.Map.GetFold("store_dir", "storedir", "store"); e != nil {
 					o.StoreDir = e.Value.Str
 				}
+				for i, names := range [2][]string{{"max_memory_store", "max_mem_store", "max_mem", "max_memory"}, {"max_file_store", "max_file"}} {
+					if e := v.Map.GetFold(names...); e != nil {
+						o.jetStreamMax[i] = e.Value.Int
+					}
+				}
 			}
 		})},
-	{name: "store_dir", alias: []string{"storedir"}, takes: tStr, later: laterJetStream, doc: "Directory of the stored streams.", bind: opt(func(o *Options) any { return &o.StoreDir })},
+	{name: "store_dir", alias: []string{"storedir"}, takes: tStr, later: laterJetStream, reload: true, sometimes: "while JetStream is off", doc: "Directory of the stored streams.", bind: opt(func(o *Options) any { return &o.StoreDir })},
 	{name: "default_js_domain", takes: tMap, later: laterJetStream, doc: "JetStream domain of each account.", inner: &schema{title: "default_js_domain", free: &key{name: "<account>", takes: tStr, doc: "Domain of the account."}}},
 	{name: "operator", alias: []string{"operators", "roots", "root"}, takes: tStr | tStrs, later: laterJWT, doc: "Operator JWTs, or files that hold them.", check: checkOperators},
 	{name: "trusted_keys", alias: []string{"trusted"}, takes: tStrOrs, later: laterJWT, doc: "Public nkeys of operators.", check: checkTrustedKeys},
-	{name: "resolver", alias: []string{"account_resolver", "accounts_resolver"}, takes: tStr | tMap, later: laterJWT, doc: "Where account JWTs come from: MEMORY, URL(...), or a map.", check: checkResolver, inner: &schema{title: "resolver", keys: []*key{
+	{name: "resolver", alias: []string{"account_resolver", "accounts_resolver"}, takes: tStr | tMap, later: laterJWT, reload: true, lasting: true, doc: "Where account JWTs come from: MEMORY, URL(...), or a map.", check: checkResolver, inner: &schema{title: "resolver", keys: []*key{
 		{name: "type", takes: tStr, words: []string{"full", "cache", "mem", "memory"}, doc: "Kind of resolver."},
 		{name: "dir", takes: tStr, doc: "Directory of the JWTs."},
 		{name: "limit", takes: tInt, doc: "Most JWTs."},
@@ -38,16 +43,16 @@ var laterKeys = []*key{
 		{name: "url", takes: tAny, doc: "Is not looked at."},
 		{name: "delete", takes: tAny, doc: "Is not looked at."},
 	}}},
-	{name: "resolver_tls", takes: tMap, later: laterJWT, doc: "TLS towards a URL resolver.", inner: &linkTLSKeys, open: openTLS, close: closeTLS},
-	{name: "resolver_preload", takes: tMap, later: laterJWT, doc: "Account JWTs by account.", inner: &schema{title: "resolver_preload", free: &key{name: "<account>", takes: tStr, doc: "JWT of the account.", secret: true, check: checkAccountJWT}}},
-	{name: "resolver_pinned_accounts", takes: tStrOrs, later: laterJWT, doc: "Accounts that are always fetched."},
+	{name: "resolver_tls", takes: tMap, later: laterJWT, reload: true, doc: "TLS towards a URL resolver.", inner: &linkTLSKeys, open: openTLS, close: closeTLS},
+	{name: "resolver_preload", takes: tMap, later: laterJWT, reload: true, doc: "Account JWTs by account.", inner: &schema{title: "resolver_preload", free: &key{name: "<account>", takes: tStr, doc: "JWT of the account.", secret: true, check: checkAccountJWT}}},
+	{name: "resolver_pinned_accounts", takes: tStrOrs, later: laterJWT, reload: true, doc: "Accounts that are always fetched."},
 	{name: "default_sentinel", takes: tStr, later: laterJWT, secret: true, reload: true, doc: "User JWT of connections that give none."},
 	{name: "ocsp", takes: tBool | tMap, later: laterOCSP, reload: true, doc: "Staple OCSP answers to the server's certificate.", inner: &schema{title: "ocsp", keys: []*key{
 		{name: "mode", takes: tStr, words: []string{"auto", "always", "never", "must"}, def: "auto", doc: "When to staple."},
 		{name: "urls", takes: tStrs, doc: "Responders."},
 		{name: "url", takes: tStr, doc: "Responder."},
 	}}},
-	{name: "ocsp_cache", takes: tBool | tMap, later: laterOCSP, doc: "Remember OCSP answers.", inner: &schema{title: "ocsp_cache", keys: []*key{
+	{name: "ocsp_cache", takes: tBool | tMap, later: laterOCSP, reload: true, doc: "Remember OCSP answers.", inner: &schema{title: "ocsp_cache", keys: []*key{
 		{name: "type", takes: tStr, words: []string{"local", "none"}, def: "local", doc: "Kind of cache."},
 		{name: "local_store", takes: tStr, doc: "Directory of the cache."},
 		{name: "preserve_revoked", takes: tBool, def: "false", doc: "Never forget that a certificate was revoked."},

@@ -112,9 +112,14 @@ type Options struct {
 	// StoreDir and JetStream: remembered for later areas.
 	JetStream bool
 	StoreDir  string
+	// jetStreamMax are most bytes in memory and on disk, 0 where not said.
+	jetStreamMax [2]int64
 
 	// places tells where what Validate looks at was said: by the path of a
 	// key, "user <name>" and "account <name>". Of what stands nowhere, because
 	// a program made the options, there is no entry.
 	places map[string]conflang.Pos
+	// settled are digests of what only a restart may change of later areas, by
+	// the path of the area's key and that of the key inside.
+	settled map[string]map[string]string
 }

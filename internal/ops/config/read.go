@@ -62,6 +62,7 @@ func Parse(name string, data []byte) (*Options, error) {
 	}
 	r := &reader{o: New()}
 	r.o.places = make(map[string]conflang.Pos)
+	r.o.settled = make(map[string]map[string]string)
 	r.o.ConfigFile = name
 	if abs, err := filepath.Abs(name); err == nil {
 		r.o.ConfigFile = abs
@@ -187,6 +188,9 @@ func (r *reader) entry(e *conflang.Entry, k *key, at path, ctx any) {
 			r.warn(v.Pos, "%s: %s", path, msg)
 		}
 	}
+	if k.later != "" && r.inLater == 0 {
+		r.settle(v, k, at.general)
+	}
 	if k.later != "" && r.inLater == 0 && !switchedOff(v) {
 		r.later(e, k, at.general)
 		r.inLater++
@@ -275,6 +279,37 @@ func (r *reader) later(e *conflang.Entry, k *key, path string) {
 	}
 	r.o.Later = append(r.o.Later, path)
 	r.o.LaterKeys = append(r.o.LaterKeys, LaterKey{Path: path, Area: k.later, Pos: e.Pos, digest: hex.EncodeToString(sum[:])})
+}
+
+// settle remembers what only a restart may change of a key of an area that is
+// not served yet.
+func (r *reader) settle(v *conflang.Value, k *key, path string) {
+	may := k.mayChange(strings.Contains(path, ".")) // what is served and holds such keys may change
+	record := func(at, text string) {
+		if r.o.settled[path] == nil {
+			r.o.settled[path] = make(map[string]string)
+		}
+		sum := sha256.Sum256([]byte(r.o.settled[path][at] + text))
+		r.o.settled[path][at] = hex.EncodeToString(sum[:])
+	}
+	switch {
+	case k.lasting:
+		record(path, "") // whether it is there
+	case k.inner == nil || v.Kind != conflang.Object:
+		if !may && !switchedOff(v) {
+			record(path, string(v.Print()))
+		}
+	default:
+		for _, e := range v.Map.Entries() {
+			switch inner := k.inner.find(e.Key); {
+			case inner == nil: // a variable
+			case inner.lasting:
+				record(path+"."+inner.name, "")
+			case !inner.mayChange(may):
+				record(path+"."+inner.name, string(e.Value.Print()))
+			}
+		}
+	}
 }
 
 // wrong says why a value cannot be the value of k, "" if it can.

@@ -44,9 +44,12 @@ func (w *referenceWriter) table(s *schema, path string) {
 		for _, n := range k.names() {
 			names = append(names, "`"+n+"`")
 		}
-		reload := ""
+		reload := k.sometimes
 		switch {
-		case path == "" && k.reload:
+		case reload != "":
+		case k.lasting:
+			reload = "yes, but not on or off"
+		case k.reload:
 			reload = "yes"
 		case path == "" || k.restart:
 			reload = "restart"
@@ -136,5 +139,7 @@ include "./accounts.conf"       # relative to this file; inside maps, too
 ## Reading the tables
 
 Column *reload*: whether the key may change while the server runs (` + "`dunlin --signal reload`" + `); keys inside a block follow the block's
-rule, unless they have one of their own. Keys marked *Not yet* are read and checked, and the server says once at its start that they have no effect.
+rule, unless they have one of their own. A file that changes a key marked *restart* is refused as a whole, and nothing of it is taken over.
+Keys marked *Not yet* are read and checked, and the server says once at its start that they have no effect; what a reload may change of
+them is what nats-server lets it change, but for the keys of a leaf node remote that stays, of which it takes over fewer.
 `

@@ -50,12 +50,18 @@ type key struct {
 	takes takes
 	def   string // default, as the reference shows it
 	doc   string // one sentence, without the names of other servers
-	// reload says that the value may change while the server runs.
+	// reload says that the value may change while the server runs: of a key of
+	// the top level, or of one inside a block that may not change.
 	reload bool
 	// restart, inside a block that may change, says that this key may not.
 	restart bool
-	secret  bool // its value never stands in a message
-	later   string
+	// lasting says of a key that may change that it may neither come nor go.
+	lasting bool
+	// sometimes is what the reference says of a key that may change under a
+	// condition only.
+	sometimes string
+	secret    bool // its value never stands in a message
+	later     string
 	// words are the only strings that are taken.
 	words []string
 	// check looks at a value of an accepted kind and says what is wrong.
@@ -185,6 +191,10 @@ func (k *key) expected() string {
 	}
 	return strings.Join(parts, "")
 }
+
+// mayChange says whether the value may change while the server runs, block
+// being the rule of what the key stands in.
+func (k *key) mayChange(block bool) bool { return k.reload || block && !k.restart }
 
 func (k *key) names() []string { return append([]string{k.name}, k.alias...) }
 

@@ -21,6 +21,7 @@ func (o *Options) Validate() error {
 	v.users()
 	v.tenants()
 	v.lameDuck()
+	v.sentinel()
 	v.cluster()
 	if len(v.list) == 0 {
 		return nil
@@ -164,6 +165,16 @@ func (v *validation) tenants() {
 // serve: then nothing can be said about their names.
 func (o *Options) operatorMode() bool {
 	return slices.ContainsFunc(o.LaterKeys, func(l LaterKey) bool { return l.Path == "operator" || l.Path == "trusted_keys" })
+}
+
+// sentinel: what stands for a client's JWT needs those who sign it.
+func (v *validation) sentinel() {
+	has := func(path string) bool {
+		return slices.ContainsFunc(v.o.LaterKeys, func(l LaterKey) bool { return l.Path == path })
+	}
+	if has("default_sentinel") && !has("operator") {
+		v.fail("default_sentinel", "default_sentinel is a user JWT, and there is no operator; expected operator, too")
+	}
 }
 
 func (v *validation) lameDuck() {
